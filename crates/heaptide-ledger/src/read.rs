@@ -1,0 +1,278 @@
+//! Reading a ledger: live, left behind, cut short or damaged.
+//!
+//! The reader trusts nothing: a place outside the file reads as absent, a table is as long as its chunks allow, a
+//! parent that does not stand before its child is refused. It never fails; it returns what is there.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::layout::{
+    CHUNKS, COUNTERS_PER_LEAF, HEADER_BYTES, Header, MAGIC, RADIX, SiteCounters, Table,
+    ThreadBlock, UNIT_BYTES, VERSION, chunk_of,
+};
+use crate::lifetime::{BUCKETS_PER_GROUP, GROUPS};
+
+/// Why a file is not a ledger that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotALedger {
+    /// Shorter than a header.
+    TooShort,
+    /// It does not begin with [`MAGIC`].
+    Magic,
+    /// It was written by a newer Heaptide, with this version of the layout.
+    Newer(u64),
+}
+
+/// Byte offset of a field of [`Header`], as a word index.
+#[macro_export]
+macro_rules! header_word {
+    ($($field:tt)+) => {
+        core::mem::offset_of!($crate::Header, $($field)+) / 8
+    };
+}
+
+/// A ledger's words. Copies are cheap.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    words: &'a [AtomicU64],
+}
+
+/// Counters of one thread at one site, with the site's id.
+#[derive(Clone, Copy, Debug)]
+pub struct SiteView<'a> {
+    reader: Reader<'a>,
+    at: usize,
+    /// The site.
+    pub site: u32,
+}
+
+macro_rules! site_fields {
+    ($($name:ident),* $(,)?) => {
+        $(
+            /// The field of [`SiteCounters`] of this name.
+            #[must_use]
+            pub fn $name(&self) -> u64 {
+                self.reader.word(self.at + core::mem::offset_of!(SiteCounters, $name) / 8).unwrap_or(0)
+            }
+        )*
+    };
+}
+
+impl SiteView<'_> {
+    site_fields!(
+        allocations,
+        allocated_bytes,
+        frees,
+        freed_bytes,
+        temporary_or_samples,
+        live_bytes_at_peak,
+        peak_epoch,
+        grown_frees,
+        reallocations,
+        reallocated_away,
+        copied_bytes,
+        first_reallocations,
+    );
+
+    /// Calls `visit(bucket, blocks)` for every bucket of the lifetime histogram that holds any.
+    pub fn lifetimes(&self, mut visit: impl FnMut(usize, u64)) {
+        let groups = self.at + core::mem::offset_of!(SiteCounters, lifetime_groups) / 8;
+        for group in 0..GROUPS {
+            let pair = self.reader.word(groups + group / 2).unwrap_or(0);
+            let unit = pair >> (group % 2 * 32) & 0xffff_ffff;
+            if unit == 0 {
+                continue;
+            }
+            for bucket in 0..BUCKETS_PER_GROUP {
+                let Some(place) = self.reader.unit(unit) else {
+                    break;
+                };
+                match self.reader.word(place + bucket) {
+                    Some(blocks) if blocks > 0 => visit(group * BUCKETS_PER_GROUP + bucket, blocks),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// A thread's block.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadView<'a> {
+    reader: Reader<'a>,
+    at: usize,
+}
+
+impl<'a> ThreadView<'a> {
+    /// A word of [`ThreadBlock`], by its index.
+    #[must_use]
+    pub fn word(&self, index: usize) -> u64 {
+        self.reader.word(self.at + index).unwrap_or(0)
+    }
+
+    /// Calls `visit` for every site that the block has counters for. A site whose counters are all zero may be among
+    /// them.
+    pub fn sites(&self, mut visit: impl FnMut(SiteView<'a>)) {
+        let root = core::mem::offset_of!(ThreadBlock, root) / 8;
+        let mut leaves_left =
+            self.reader.words.len() / (COUNTERS_PER_LEAF as usize * size_of::<SiteCounters>() / 8);
+        for high in 0..RADIX {
+            let Some(table) = self.reader.unit(self.word(root + high)) else {
+                continue;
+            };
+            for middle in 0..RADIX {
+                let Some(leaf) = self
+                    .reader
+                    .word(table + middle)
+                    .and_then(|unit| self.reader.unit(unit))
+                else {
+                    continue;
+                };
+                if leaves_left == 0 {
+                    return;
+                }
+                leaves_left -= 1;
+                for low in 0..COUNTERS_PER_LEAF as usize {
+                    let site = (high << 12 | middle << 3 | low) as u32;
+                    visit(SiteView {
+                        reader: self.reader,
+                        at: leaf + low * (size_of::<SiteCounters>() / 8),
+                        site,
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// A reader over the words of a file, whole or cut short.
+    ///
+    /// # Errors
+    ///
+    /// If the words are not those of a ledger of a version known here.
+    pub fn new(words: &'a [AtomicU64]) -> Result<Self, NotALedger> {
+        if words.len() * 8 < HEADER_BYTES as usize {
+            return Err(NotALedger::TooShort);
+        }
+        let reader = Reader { words };
+        if reader.header(header_word!(magic)) != MAGIC {
+            return Err(NotALedger::Magic);
+        }
+        match reader.header(header_word!(version)) {
+            version if version > VERSION => Err(NotALedger::Newer(version)),
+            _ => Ok(reader),
+        }
+    }
+
+    /// A word of the header: `reader.header(header_word!(pid))`.
+    #[must_use]
+    pub fn header(&self, word: usize) -> u64 {
+        self.word(word).unwrap_or(0)
+    }
+
+    /// All the words, to write series into.
+    #[must_use]
+    pub fn words(&self) -> &'a [AtomicU64] {
+        self.words
+    }
+
+    /// Word index of a unit inside the file and behind the header.
+    #[must_use]
+    pub fn unit(&self, unit: u64) -> Option<usize> {
+        let bytes = unit.checked_mul(UNIT_BYTES)?;
+        let index = usize::try_from(bytes / 8).ok()?;
+        (bytes >= HEADER_BYTES && index < self.words.len()).then_some(index)
+    }
+
+    /// A word by its index; `None` outside the file.
+    #[must_use]
+    pub fn word(&self, index: usize) -> Option<u64> {
+        self.words.get(index).map(|word| word.load(Relaxed))
+    }
+
+    /// The bytes of a text, through `visit`, eight or fewer at a time. Returns whether all of it was there.
+    pub fn text(&self, text: u64, mut visit: impl FnMut(&[u8])) -> bool {
+        let (unit, len) = (text >> 32, (text & 0xffff_ffff) as usize);
+        if len == 0 {
+            return true;
+        }
+        let Some(start) = self.unit(unit) else {
+            return false;
+        };
+        for index in 0..len.div_ceil(8) {
+            let Some(word) = self.word(start + index) else {
+                return false;
+            };
+            visit(&word.to_le_bytes()[..(len - index * 8).min(8)]);
+        }
+        true
+    }
+
+    /// Rows of the table at `table` (`header_word!(nodes)`), which are `row_words` long.
+    #[must_use]
+    pub fn table(&self, table: usize, row_words: u64) -> TableView<'a> {
+        let len = self.header(table + core::mem::offset_of!(Table, len) / 8);
+        let mut view = TableView {
+            reader: *self,
+            chunks: table + core::mem::offset_of!(Table, chunks) / 8,
+            row_words,
+            len: 0,
+        };
+        // As long as its chunks are there.
+        let mut possible = 0;
+        for chunk in 0..CHUNKS {
+            let unit = self.header(view.chunks + chunk);
+            if self.unit(unit).is_none() {
+                break;
+            }
+            possible += crate::FIRST_CHUNK_ROWS << chunk;
+        }
+        view.len = len
+            .min(possible)
+            .min(self.words.len() as u64 / row_words + 1);
+        view
+    }
+
+    /// The thread blocks.
+    pub fn threads(&self) -> impl Iterator<Item = ThreadView<'a>> + use<'a> {
+        let reader = *self;
+        let table = self.table(header_word!(threads), 1);
+        (1..table.len()).filter_map(move |row| {
+            let at = reader.unit(table.word(row, 0)?)?;
+            Some(ThreadView { reader, at })
+        })
+    }
+}
+
+/// Rows of one table.
+#[derive(Clone, Copy, Debug)]
+pub struct TableView<'a> {
+    reader: Reader<'a>,
+    chunks: usize,
+    row_words: u64,
+    len: u64,
+}
+
+impl TableView<'_> {
+    /// Rows, row 0 included.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Word `word` of row `row`; `None` where it is not in the file.
+    #[must_use]
+    pub fn word(&self, row: u64, word: u64) -> Option<u64> {
+        if row >= self.len || word >= self.row_words {
+            return None;
+        }
+        let (chunk, place) = chunk_of(row);
+        let start = self.reader.unit(self.reader.header(self.chunks + chunk))?;
+        self.reader
+            .word(start + (place * self.row_words + word) as usize)
+    }
+}
+
+/// Header and first words: enough for [`Reader::header`] to name any field.
+const _: () = assert!(size_of::<Header>() % 8 == 0);
