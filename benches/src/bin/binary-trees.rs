@@ -1,4 +1,4 @@
-//! Builds and drops binary trees on two threads, one block a node.
+//! Builds, searches and drops binary trees on two threads, one block a node.
 //!
 //! `binary-trees [--depth D] [--rounds R] [--threads T]`. The left and the right child are built from different call sites, so a
 //! node's call path says where in the tree it is: a tree of depth 16 has 2¹⁷ − 1 = 131,071 nodes and as many distinct call
@@ -9,6 +9,7 @@ use std::hint::black_box;
 use std::thread;
 
 use heaptide_benches::arguments::Arguments;
+use heaptide_benches::random::Random;
 
 struct Node {
     key: u64,
@@ -39,11 +40,29 @@ fn count(node: &Node, low: u64, end: u64) -> u64 {
     })
 }
 
+fn contains(mut node: &Node, key: u64) -> bool {
+    while node.key != key {
+        let Some((left, right)) = &node.children else {
+            return false;
+        };
+        node = if key < node.key { left } else { right };
+    }
+    true
+}
+
+/// Builds, checks, searches and drops `rounds` trees; the nodes they had.
 fn grow(depth: u32, rounds: u64) -> u64 {
-    let nodes = 2 << depth;
-    (0..rounds)
-        .map(|_| count(black_box(&build(depth, 0)), 0, nodes))
-        .sum()
+    let end = (2 << depth) - 1;
+    let mut random = Random::new(depth.into());
+    let mut nodes = 0;
+    for _ in 0..rounds {
+        let tree = build(depth, 0);
+        nodes += count(black_box(&tree), 0, end);
+        for _ in 0..end / 16 {
+            assert!(contains(&tree, random.bits() % end), "a key is missing");
+        }
+    }
+    nodes
 }
 
 fn main() {
@@ -52,13 +71,7 @@ fn main() {
     let rounds: u64 = arguments.get_or("rounds", 60);
     let threads: u64 = arguments.get_or("threads", 2);
     let workers: Vec<_> = (0..threads)
-        .map(|_| {
-            thread::spawn(move || {
-                (0..rounds)
-                    .map(|_| nodes(black_box(&build(depth))))
-                    .sum::<u64>()
-            })
-        })
+        .map(|_| thread::spawn(move || grow(depth, rounds)))
         .collect();
     let mut total = 0;
     for worker in workers {
