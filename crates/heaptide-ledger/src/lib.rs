@@ -41,8 +41,11 @@ pub mod clock;
 pub mod layout;
 pub mod lifetime;
 pub mod read;
+pub mod sampler;
 pub mod series;
 pub mod size_class;
+#[cfg(any(test, feature = "synthetic"))]
+pub mod synthetic;
 pub mod weight;
 
 pub use layout::*;

@@ -100,6 +100,8 @@ impl SiteView<'_> {
 pub struct ThreadView<'a> {
     reader: Reader<'a>,
     at: usize,
+    /// Its row in the table of threads.
+    pub row: u64,
 }
 
 impl<'a> ThreadView<'a> {
@@ -111,14 +113,21 @@ impl<'a> ThreadView<'a> {
 
     /// Calls `visit` for every site that the block has counters for. A site whose counters are all zero may be among
     /// them.
-    pub fn sites(&self, mut visit: impl FnMut(SiteView<'a>)) {
+    pub fn sites(&self, visit: impl FnMut(SiteView<'a>)) {
+        self.sites_within(&mut self.reader.budget(), visit);
+    }
+
+    /// Like [`sites`](Self::sites), in a pass over many threads that share a budget.
+    pub fn sites_within(&self, budget: &mut Budget, mut visit: impl FnMut(SiteView<'a>)) {
         let root = core::mem::offset_of!(ThreadBlock, root) / 8;
-        let mut leaves_left =
-            self.reader.words.len() / (COUNTERS_PER_LEAF as usize * size_of::<SiteCounters>() / 8);
         for high in 0..RADIX {
             let Some(table) = self.reader.unit(self.word(root + high)) else {
                 continue;
             };
+            if budget.tables == 0 {
+                return;
+            }
+            budget.tables -= 1;
             for middle in 0..RADIX {
                 let Some(leaf) = self
                     .reader
@@ -127,10 +136,10 @@ impl<'a> ThreadView<'a> {
                 else {
                     continue;
                 };
-                if leaves_left == 0 {
+                if budget.leaves == 0 {
                     return;
                 }
-                leaves_left -= 1;
+                budget.leaves -= 1;
                 for low in 0..COUNTERS_PER_LEAF as usize {
                     let site = (high << 12 | middle << 3 | low) as u32;
                     visit(SiteView {
@@ -142,6 +151,14 @@ impl<'a> ThreadView<'a> {
             }
         }
     }
+}
+
+/// What a pass over the threads may visit: as many pieces as there is room for in the file. Threads share none, so a
+/// sound ledger never comes to the end of it; words that name the same pieces again and again do.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    tables: usize,
+    leaves: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -233,14 +250,26 @@ impl<'a> Reader<'a> {
         view
     }
 
-    /// The thread blocks.
+    /// The budget of one pass over all threads with [`ThreadView::sites_within`].
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        Budget {
+            tables: self.words.len() / RADIX + 1,
+            leaves: self.words.len() / (COUNTERS_PER_LEAF as usize * size_of::<SiteCounters>() / 8)
+                + 1,
+        }
+    }
+
+    /// The thread blocks, no more than there is room for in the file.
     pub fn threads(&self) -> impl Iterator<Item = ThreadView<'a>> + use<'a> {
         let reader = *self;
         let table = self.table(header_word!(threads), 1);
-        (1..table.len()).filter_map(move |row| {
-            let at = reader.unit(table.word(row, 0)?)?;
-            Some(ThreadView { reader, at })
-        })
+        (1..table.len())
+            .filter_map(move |row| {
+                let at = reader.unit(table.word(row, 0)?)?;
+                Some(ThreadView { reader, at, row })
+            })
+            .take(self.words.len() / (size_of::<ThreadBlock>() / 8) + 1)
     }
 }
 
@@ -276,3 +305,34 @@ impl TableView<'_> {
 
 /// Header and first words: enough for [`Reader::header`] to name any field.
 const _: () = assert!(size_of::<Header>() % 8 == 0);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synthetic::Writer;
+    use std::vec::Vec;
+
+    #[test]
+    fn threads_that_name_the_same_counters_end() {
+        let words: Vec<_> = (0..1 << 17).map(|_| AtomicU64::new(0)).collect();
+        let writer = Writer::new(&words);
+        let thread = writer.thread(1, "main");
+        writer.allocate(thread, 9, 40, 1);
+        let root = thread.0 + core::mem::offset_of!(ThreadBlock, root) / 8;
+        let table = writer.get(root);
+        let leaf = writer.get((table * UNIT_BYTES / 8) as usize + 1);
+        for entry in 0..RADIX {
+            writer.set(root + entry, table);
+            writer.set((table * UNIT_BYTES / 8) as usize + entry, leaf);
+        }
+        for _ in 0..10_000 {
+            writer.row(header_word!(threads), &[thread.0 as u64 * 8 / UNIT_BYTES]);
+        }
+        let reader = Reader::new(&words).unwrap();
+        let (mut budget, mut visits) = (reader.budget(), 0);
+        for thread in reader.threads() {
+            thread.sites_within(&mut budget, |_| visits += 1);
+        }
+        assert!(visits > 0 && visits <= words.len() / 16 + 8, "{visits}");
+    }
+}

@@ -6,8 +6,17 @@
 //!
 //! It never symbolizes (that is `heaptide-symbolize`), judges or draws.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+pub mod file;
+mod from_ledger;
+mod ledger_file;
 pub mod model;
+mod open;
+mod problem;
+mod strings;
 
+pub use from_ledger::from_ledger;
 pub use model::*;
+pub use open::{OpenError, Opened, Source, open};
+pub use problem::Problem;

@@ -74,6 +74,9 @@ pub struct Profile {
     pub timeline: Timeline,
     /// Call paths over time, for those that matter.
     pub tracks: Vec<Track>,
+    /// How old the blocks are that were alive when the profile was taken. Empty where it was not recorded.
+    #[serde(default)]
+    pub survivors: Vec<Survivors>,
 }
 
 /// The recorded program.
@@ -261,7 +264,8 @@ pub struct Site {
     pub first_reallocations: u64,
     /// Blocks that had been reallocated at least once and were freed at this size.
     pub grown_frees: u64,
-    /// Lifetimes of freed blocks (not of reallocated ones): `(upper bound in ms, blocks)`, ascending.
+    /// Lifetimes of freed blocks (not of reallocated ones): `(upper bound in ms, blocks)`, ascending. The bound is in
+    /// whole milliseconds and belongs to its bucket: 0 stands for less than one millisecond.
     pub lifetimes: Vec<(u64, u64)>,
     /// Samples behind the numbers, when sampled.
     pub samples: Option<u64>,
@@ -345,4 +349,13 @@ pub struct Track {
     pub live_allocations: Vec<u64>,
     /// Blocks handed out so far.
     pub allocations: Vec<u64>,
+}
+
+/// Blocks of one call path that were alive when the profile was taken, by age.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Survivors {
+    /// The call path; `None` where it is not known.
+    pub node: Option<NodeId>,
+    /// `(upper bound of the age in ms, blocks, bytes)`, ascending; bounds as in [`Site::lifetimes`].
+    pub ages: Vec<(u64, u64, u64)>,
 }

@@ -1,0 +1,1 @@
+//! Sampling of a ledger on a clock.
