@@ -45,7 +45,7 @@ fn order(text: &mut String, random: &mut Random, id: usize) {
         text,
         format_args!(
             "{{\"id\":{id},\"paid\":{},\"note\":null,\"customer\":{{\"name\":\"",
-            id % 3 == 0
+            id.is_multiple_of(3)
         ),
     );
     word(text, random, 6, 24);

@@ -61,7 +61,7 @@ async fn ask(port: u16, connection: u64, requests: u64) -> io::Result<()> {
     let mut value = Vec::new();
     for _ in 0..requests {
         let key = random.between(0, KEYS);
-        let write = random.bits() % 2 == 0;
+        let write = random.bits().is_multiple_of(2);
         request.clear();
         if write {
             let length = random.between(16, 513);
