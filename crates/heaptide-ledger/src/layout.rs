@@ -32,6 +32,10 @@ pub const fn chunk_of(index: u64) -> (usize, u64) {
     (chunk as usize, place - (FIRST_CHUNK_ROWS << chunk))
 }
 
+/// Words of a row of [`Header::nodes`]: parent << 32 | location, and three words of the recorder's own: two children
+/// that were met lately (location << 32 | node) and the last site (class + 1 << 32 | site). They make most steps down
+/// the tree a comparison with memory that is at hand.
+pub const NODE_WORDS: u64 = 4;
 /// Words of a row of [`Header::modules`]: base, end, path text, build id text, loaded ms, unloaded ms.
 pub const MODULE_WORDS: u64 = 8;
 /// Words of a row of [`Header::past_threads`].
@@ -317,7 +321,7 @@ pub struct SiteCounters {
 
 const _: () = assert!(size_of::<Header>() <= HEADER_BYTES as usize);
 const _: () = assert!(size_of::<SiteCounters>() == 128);
-const _: () = assert!(size_of::<ThreadBlock>() % 64 == 0);
+const _: () = assert!(size_of::<ThreadBlock>().is_multiple_of(64));
 
 #[cfg(test)]
 mod tests {

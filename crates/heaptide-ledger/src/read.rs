@@ -304,7 +304,7 @@ impl TableView<'_> {
 }
 
 /// Header and first words: enough for [`Reader::header`] to name any field.
-const _: () = assert!(size_of::<Header>() % 8 == 0);
+const _: () = assert!(size_of::<Header>().is_multiple_of(8));
 
 #[cfg(test)]
 mod tests {

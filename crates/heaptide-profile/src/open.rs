@@ -1,8 +1,10 @@
 //! Opening whatever a person names: a finished recording, or the ledger of a program that runs or was killed.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use heaptide_ledger::header_word;
@@ -145,6 +147,11 @@ fn open_ledger(path: &Path, file: &File) -> Result<Opened, OpenError> {
         path: path.to_owned(),
         source,
     };
+    // Before it is mapped here as well: the program may be this one.
+    let end = match is_in_use(path, file) {
+        true => End::Running,
+        false => End::Lost,
+    };
     let map = LedgerFile::map(file).map_err(io_error)?;
     let reader = Reader::new(map.words()).map_err(|cause| OpenError::Ledger {
         path: path.to_owned(),
@@ -159,12 +166,6 @@ fn open_ledger(path: &Path, file: &File) -> Result<Opened, OpenError> {
             ),
         },
     })?;
-    let inode = file.metadata().map_err(io_error)?.ino();
-    let end = if is_mapped_by(reader.header(header_word!(pid)), inode, path) {
-        End::Running
-    } else {
-        End::Lost
-    };
     let (profile, problems) = from_ledger(&reader, end);
     Ok(Opened {
         profile,
@@ -173,25 +174,28 @@ fn open_ledger(path: &Path, file: &File) -> Result<Opened, OpenError> {
     })
 }
 
-/// Whether the process has the file mapped. Process ids are used again: only the one that writes this ledger has it.
-/// Devices are not compared, as some file systems show another one here than to `stat`; names are.
-fn is_mapped_by(pid: u64, inode: u64, path: &Path) -> bool {
-    let Ok(maps) = fs::read(format!("/proc/{pid}/maps")) else {
+/// Whether the process that the ledger names has it mapped. Process ids are used again: only the one that writes this
+/// ledger has it. Devices are not compared, as some file systems show another one here than to `stat`; names are.
+fn is_in_use(path: &Path, file: &File) -> bool {
+    let mut pid = [0; 8];
+    let at = header_word!(pid) as u64 * 8;
+    let (Ok(()), Ok(metadata)) = (file.read_exact_at(&mut pid, at), file.metadata()) else {
         return false;
     };
-    let Ok(path) = fs::canonicalize(path) else {
+    let pid = u64::from_le_bytes(pid);
+    let (Ok(maps), Ok(path)) = (
+        fs::read(format!("/proc/{pid}/maps")),
+        fs::canonicalize(path),
+    ) else {
         return false;
     };
-    let Some(name) = path.file_name() else {
-        return false;
-    };
-    String::from_utf8_lossy(&maps).lines().any(|line| {
-        let mut fields = line.split_ascii_whitespace();
-        let same_inode = fields.nth(4).and_then(|field| field.parse().ok()) == Some(inode);
-        same_inode
-            && line
-                .rsplit('/')
-                .next()
-                .is_some_and(|end| *end == *name.to_string_lossy())
+    let name = path.file_name().map(OsStr::as_bytes);
+    maps.split(|byte| *byte == b'\n').any(|line| {
+        let mut fields = line
+            .split(u8::is_ascii_whitespace)
+            .filter(|f| !f.is_empty());
+        let inode = fields.nth(4).and_then(|field| str::from_utf8(field).ok());
+        inode.and_then(|field| field.parse().ok()) == Some(metadata.ino())
+            && line.rsplit(|byte| *byte == b'/').next() == name
     })
 }

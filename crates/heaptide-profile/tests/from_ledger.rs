@@ -203,7 +203,7 @@ fn cut_paths_and_foreign_code_are_marked() {
 fn rows_that_were_never_filled_in_are_no_damage() {
     let profile = sound(|w| {
         let module = w.module(0x5000, b"a", b"");
-        w.row(header_word!(nodes), &[0]);
+        w.row(header_word!(nodes), &[0; 4]);
         let node = w.node(ROOT, w.location(module, 1));
         w.row(header_word!(sites), &[0]);
         w.row(header_word!(locations), &[0]);

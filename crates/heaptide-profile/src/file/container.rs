@@ -287,3 +287,42 @@ impl<'a> Sections<'a> {
         Ok(content)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Content of the file's first section.
+    fn first(bytes: &[u8]) -> Result<Vec<u8>, String> {
+        match Sections::of(bytes).next() {
+            Found::Section { content, .. } => Ok(content),
+            Found::DamagedSection { cause, .. } => Err(cause),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    #[test]
+    fn what_packs_too_well_is_stored() {
+        let raw = vec![7; 3 * FREE_BYTES as usize];
+        let mut file = FileWriter::new();
+        file.section("sites", &raw).unwrap();
+        let bytes = file.finish();
+        assert!(bytes.len() > raw.len());
+        assert_eq!(first(&bytes), Ok(raw));
+    }
+
+    #[test]
+    fn a_trap_is_not_unpacked() {
+        let packed = zstd::bulk::compress(&vec![7; 3 * FREE_BYTES as usize], 1).unwrap();
+        let mut file = FileWriter::new();
+        file.put("sites", 3 * FREE_BYTES as usize, coding::ZSTD, &packed);
+        let cause = first(&file.finish()).unwrap_err();
+        assert!(cause.contains("not trusted"), "{cause}");
+
+        // Neither is what unpacks to more than it says.
+        let mut file = FileWriter::new();
+        file.put("sites", 1000, coding::ZSTD, &packed);
+        let cause = first(&file.finish()).unwrap_err();
+        assert!(cause.contains("does not unpack"), "{cause}");
+    }
+}

@@ -132,23 +132,15 @@ impl SymbolColumns {
     }
 
     pub(super) fn into_rows(self) -> Result<Vec<LocationSymbols>, Uneven> {
-        let mut frames = self.frames.into_rows()?.into_iter();
-        let symbols = self
-            .frames_of_location
-            .iter()
-            .map(|count| LocationSymbols {
-                frames: frames.by_ref().take(*count as usize).collect(),
-            })
-            .collect();
-        let expected: u64 = self.frames_of_location.iter().map(|n| u64::from(*n)).sum();
-        let missing = frames.len() > 0 || expected != count_frames(&symbols);
-        if missing { Err(Uneven) } else { Ok(symbols) }
+        let frames = self.frames.into_rows()?;
+        let named: u64 = self.frames_of_location.iter().map(|n| u64::from(*n)).sum();
+        if named != frames.len() as u64 {
+            return Err(Uneven);
+        }
+        let mut frames = frames.into_iter();
+        let of_location = |count: &u32| LocationSymbols {
+            frames: frames.by_ref().take(*count as usize).collect(),
+        };
+        Ok(self.frames_of_location.iter().map(of_location).collect())
     }
-}
-
-fn count_frames(symbols: &Vec<LocationSymbols>) -> u64 {
-    symbols
-        .iter()
-        .map(|location| location.frames.len() as u64)
-        .sum()
 }
