@@ -11,7 +11,7 @@
 //!           tables                       append-only rows in chunks that double in size
 //!             modules     16 words       file, build id, where it was mapped and when it left
 //!             locations    1 word        module << 48 | offset of a return address
-//!             nodes        1 word        parent node << 32 | location           = a call path
+//!             nodes        4 words       parent node << 32 | location           = a call path
 //!             sites        1 word        node << 32 | size class                = what a block belongs to
 //!             leaves       1 word        address >> leaf shift << 32 | unit     = a piece of the heap map
 //!             threads      1 word        unit of a thread's block

@@ -143,7 +143,7 @@ impl<'a> Writer<'a> {
 
     /// Adds a node.
     pub fn node(&self, parent: u64, location: u64) -> u64 {
-        self.row(header_word!(nodes), &[parent << 32 | location])
+        self.row(header_word!(nodes), &[parent << 32 | location, 0, 0, 0])
     }
 
     /// Adds a site for blocks of this size.
