@@ -1,6 +1,7 @@
 //! The programs do what they say when nobody records them, and DHAT agrees with what they counted.
 
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use heaptide_programs::{DhatTotals, Truth, dhat_totals, list, path_truths, program};
@@ -11,10 +12,14 @@ const SIGABRT: i32 = 6;
 fn command(name: &str) -> Command {
     let mut command = Command::new(program(name));
     if name == "robust/killed" {
-        command.args(["/dev/shm/heaptide-killed-test", "1000"]);
+        command.arg(counts_of_killed()).arg("1000");
     }
     command.stdin(Stdio::null());
     command
+}
+
+fn counts_of_killed() -> PathBuf {
+    std::env::temp_dir().join(format!("heaptide-killed-{}", std::process::id()))
 }
 
 fn run(name: &str) -> Output {
@@ -48,7 +53,7 @@ fn every_program_ends_as_it_should_alone() {
             );
         }
     }
-    std::fs::remove_file("/dev/shm/heaptide-killed-test").expect("`killed` wrote its counts");
+    std::fs::remove_file(counts_of_killed()).expect("`killed` wrote its counts");
 }
 
 #[test]
@@ -161,4 +166,20 @@ fn dhat_agrees_with_what_rust_programs_counted_but_for_a_few_blocks_a_thread() {
 fn dhat_does_not_know_pvalloc() {
     let error = dhat_totals(&command("exact/c-pvalloc")).expect_err("valgrind ends it");
     assert!(error.to_string().contains("call to pvalloc"), "{error}");
+}
+
+#[test]
+fn the_second_interposer_counts_what_a_program_counted() {
+    for name in ["exact/c-strdup", "robust/atexit", "robust/constructors"] {
+        let output = command(name)
+            .env("LD_PRELOAD", program("robust/counting-interposer"))
+            .output();
+        let output = output.expect("a compiled program starts");
+        let truth = Truth::parse(&output.stdout).expect("it says what it did");
+        let expected = format!(
+            "interposer allocations={} frees={}\n",
+            truth.allocations, truth.frees
+        );
+        assert_eq!(String::from_utf8_lossy(&output.stderr), expected, "{name}");
+    }
 }
