@@ -4,12 +4,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
-use object::{Object, ObjectSection, ObjectSegment};
+use object::{CompressionFormat, Object, ObjectSection, ObjectSegment};
 
 use crate::mapping;
 
 /// Loaders map whole pages; this is the page size of the format's smallest common denominator.
 const PAGE_BYTES: u64 = 4096;
+
+/// No section unpacks to more than this many times its size: zlib cannot do 1032, and zstd does not with DWARF.
+const COMPRESSION_MAX: u64 = 1100;
+/// Most that is unpacked from one file.
+const UNPACKED_BYTES_MAX: u64 = 8 << 30;
 
 /// A mapped ELF file, parsed anew where it is looked at: parsing reads only its headers.
 pub(crate) struct ElfFile {
@@ -24,8 +29,12 @@ impl ElfFile {
             path: path.to_path_buf(),
             bytes: mapping::map(path)?,
         };
-        object::File::parse(&*file.bytes)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let invalid = |error: &str| io::Error::new(io::ErrorKind::InvalidData, error);
+        let object =
+            object::File::parse(&*file.bytes).map_err(|error| invalid(&error.to_string()))?;
+        if unpacked_bytes(&object).is_none() {
+            return Err(invalid("a compressed section claims an impossible size"));
+        }
         Ok(file)
     }
 
@@ -60,4 +69,22 @@ pub(crate) fn lowest_page(object: &object::File<'_>) -> u64 {
         .min()
         .unwrap_or(0);
     lowest & !(PAGE_BYTES - 1)
+}
+
+/// The size of all compressed sections once unpacked; `None` if they claim what cannot be.
+fn unpacked_bytes(object: &object::File<'_>) -> Option<u64> {
+    let mut total = 0_u64;
+    for section in object.sections() {
+        // A section that cannot be read is not unpacked either.
+        let Ok(range) = section.compressed_file_range() else {
+            continue;
+        };
+        if range.format != CompressionFormat::None {
+            let possible = range.compressed_size.saturating_mul(COMPRESSION_MAX);
+            total = total
+                .checked_add(range.uncompressed_size)
+                .filter(|_| range.uncompressed_size <= possible)?;
+        }
+    }
+    (total <= UNPACKED_BYTES_MAX).then_some(total)
 }

@@ -139,8 +139,13 @@ impl ModuleFiles {
     }
 
     fn loader(&self) -> Option<Loader> {
-        let shared = self.shared.as_ref().map(|file| &file.path);
-        Loader::new_with_sup(&self.dwarf_file()?.path, shared).ok()
+        let path = &self.dwarf_file()?.path;
+        let package = package_path(path);
+        // The loader would unpack a damaged package without asking.
+        if package.exists() {
+            ElfFile::open(&package).ok()?;
+        }
+        Loader::new_with_sup(path, self.shared.as_ref().map(|file| &file.path)).ok()
     }
 }
 

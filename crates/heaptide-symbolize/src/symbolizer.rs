@@ -169,7 +169,7 @@ impl Symbolizer {
             let mut looked_up = group.locations.len() - offsets.len();
             files.resolve(&offsets, |offset, resolved| {
                 looked_up += 1;
-                if looked_up % PROGRESS_STEP == 0 {
+                if looked_up.is_multiple_of(PROGRESS_STEP) {
                     tell(looked_up);
                 }
                 if !resolved.split_missing {

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use heaptide_profile::{Location, ModuleId, Profile};
 use heaptide_symbolize::{Cause, Symbolizer};
+use object::{Object, ObjectSection, ObjectSymbol};
 
 use crate::fixture::{
     Dir, build_id, check, frames, line_of, marks, profile, profile_of, run, symbolize, symbolizer,
@@ -144,6 +145,28 @@ fn a_damaged_file_ends_in_time_and_without_panic() {
 }
 
 #[test]
+fn a_section_that_claims_an_impossible_size_is_not_unpacked() {
+    let dir = program("-gz");
+    let mark = marks(dir.path("a"))["main"].clone();
+    let mut file = fs::read(&mark.module).unwrap();
+    let object = object::File::parse(&*file).unwrap();
+    // A compressed section begins with its type and the size it unpacks to.
+    let (start, _) = object
+        .section_by_name(".debug_info")
+        .unwrap()
+        .file_range()
+        .unwrap();
+    let size = usize::try_from(start).unwrap() + 8;
+    file[size..size + 8].copy_from_slice(&(1_u64 << 40).to_le_bytes());
+    fs::write(dir.path("bomb"), file).unwrap();
+    let path = dir.path("bomb").to_str().unwrap().to_owned();
+    let mut profile = profile(&[(path.as_str(), build_id(&mark.module), mark.offset)]);
+    let cause = symbolize(&symbolizer(&dir), &mut profile).remove(0).cause;
+    let error = "a compressed section claims an impossible size".to_owned();
+    assert_eq!(cause, Cause::Unreadable { error });
+}
+
+#[test]
 fn locations_without_a_module_have_no_frames() {
     let dir = program("");
     let mark = marks(dir.path("a"))["main"].clone();
@@ -216,7 +239,6 @@ fn progress_counts_up_to_all_locations() {
 /// The kernel's library has no file; its exported functions are named from this process's own.
 #[test]
 fn the_vdso_is_named_if_it_is_the_same() {
-    use object::{Object, ObjectSymbol};
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let line = maps.lines().find(|line| line.ends_with("[vdso]")).unwrap();
     let (start, end) = line
