@@ -148,9 +148,10 @@ fn open_ledger(path: &Path, file: &File) -> Result<Opened, OpenError> {
         source,
     };
     // Before it is mapped here as well: the program may be this one.
-    let end = match is_in_use(path, file) {
-        true => End::Running,
-        false => End::Lost,
+    let end = if is_in_use(path, file) {
+        End::Running
+    } else {
+        End::Lost
     };
     let map = LedgerFile::map(file).map_err(io_error)?;
     let reader = Reader::new(map.words()).map_err(|cause| OpenError::Ledger {

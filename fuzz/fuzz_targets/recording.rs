@@ -1,0 +1,8 @@
+//! `cargo +nightly fuzz run recording`
+
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::recording(bytes));
