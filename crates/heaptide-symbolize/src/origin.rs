@@ -4,9 +4,11 @@
 //! file names it cannot tell a dependency compiled into the executable from the program's own code, and says
 //! [`Origin::User`]: what might be the reader's is never folded away.
 
+mod classifier;
 mod known;
 mod path;
 
+pub use classifier::Classifier;
 use path::FunctionPath;
 
 /// Whose code a frame is.
@@ -51,24 +53,29 @@ pub fn classify(function: &str, file: Option<&str>, module: &str) -> Origin {
         FunctionPath::Plain { name } => by_c_name(name, file, module).or_else(place),
         FunctionPath::Cpp { path } => by_cpp_path(path).or_else(place),
         FunctionPath::Rust { path, as_trait } => by_rust_path(path, as_trait).or_else(|| {
-            // The program's function that shows a library's file got the line from a macro.
-            place().filter(|&place| place == Origin::Dependency)
+            // A function from elsewhere that shows a line of the library got it from inlined code.
+            let from_elsewhere =
+                file.is_none_or(|file| !file.contains(known::RUST_LIBRARY_DEPENDENCIES));
+            place().filter(|&place| place == Origin::Dependency || !from_elsewhere)
         }),
     };
     origin.unwrap_or(Origin::User)
 }
 
 /// The name to sort a frame under: the crate of a Rust function, else the file name of `module`.
+///
+/// Crates are named as in code, with `_` where their package has `-`.
 #[must_use]
-pub fn crate_or_module_name<'a>(
-    function: &'a str,
-    file: Option<&'a str>,
-    module: &'a str,
-) -> &'a str {
-    FunctionPath::parse(function, file)
-        .crate_name()
-        .or_else(|| file.filter(|_| is_rust(file)).and_then(path::crate_of_file))
-        .unwrap_or_else(|| file_name(module))
+pub fn crate_or_module_name(function: &str, file: Option<&str>, module: &str) -> String {
+    let named = FunctionPath::parse(function, file).crate_name();
+    let from_file = || file.filter(|_| is_rust(file)).and_then(path::crate_of_file);
+    match named
+        .map(str::to_owned)
+        .or_else(|| Some(from_file()?.replace('-', "_")))
+    {
+        Some(name) => name,
+        None => file_name(module).to_owned(),
+    }
 }
 
 fn is_rust(file: Option<&str>) -> bool {
@@ -86,9 +93,14 @@ fn by_rust_path(path: &str, as_trait: Option<&str>) -> Option<Origin> {
     if spawns || within(path, &known::RUST_RUNTIME) {
         return Some(Origin::Runtime);
     }
-    known::RUST_LIBRARY
-        .contains(&path::first_segment(path))
-        .then_some(Origin::Standard)
+    match path::first_segment(path) {
+        "__rustc" => {
+            by_rust_symbol(path.trim_start_matches("__rustc::")).or(Some(Origin::Standard))
+        }
+        name => known::RUST_LIBRARY
+            .contains(&name)
+            .then_some(Origin::Standard),
+    }
 }
 
 fn by_rust_symbol(name: &str) -> Option<Origin> {

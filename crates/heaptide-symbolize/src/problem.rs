@@ -48,7 +48,7 @@ impl Problem {
             Cause::Missing => "put the file back, or symbolize on the machine that has it".to_owned(),
             Cause::Unreadable { .. } => "make the file readable".to_owned(),
             Cause::Replaced { .. } => "symbolize with the binary that was recorded, or record again".to_owned(),
-            Cause::NoDebugInfo if self.belongs_to_system() => match &self.build_id {
+            Cause::NoDebugInfo if self.is_system_module() => match &self.build_id {
                 Some(id) => format!("install its debug symbols (a -dbgsym package), or run `debuginfod-find debuginfo {id}`"),
                 None => "install its debug symbols (a -dbgsym package)".to_owned(),
             },
@@ -61,12 +61,18 @@ impl Problem {
         }
     }
 
-    fn belongs_to_system(&self) -> bool {
-        ["/usr/", "/lib", "/bin/", "/sbin/"]
-            .iter()
-            .any(|dir| self.module.starts_with(dir))
-            && !self.module.starts_with("/usr/local/")
-            && !self.module.starts_with("/usr/src/")
+    /// Whether the module came with the system: its missing lines hardly ever matter.
+    #[must_use]
+    pub fn is_system_module(&self) -> bool {
+        let system = [
+            "/usr/bin/",
+            "/usr/sbin/",
+            "/usr/lib",
+            "/lib",
+            "/bin/",
+            "/sbin/",
+        ];
+        system.iter().any(|dir| self.module.starts_with(dir))
     }
 }
 

@@ -17,6 +17,10 @@ use crate::vdso;
 /// How often a long module tells how far it is, in locations.
 const PROGRESS_STEP: usize = 64;
 
+/// A module with debug information is incomplete if one in so many locations has no line: start-up code, assembly
+/// and the compiler's library have none in healthy programs.
+const INCOMPLETE_SHARE: usize = 3;
+
 /// How far symbolizing is.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
@@ -186,7 +190,9 @@ impl Symbolizer {
         let without_line = found.values().filter(|frames| !has_line(frames)).count();
         let cause = if split_missing {
             Some(Cause::SplitDebugInfoMissing)
-        } else if without_line > 0 && (!files.has_dwarf() || without_line * 10 >= found.len()) {
+        } else if without_line > 0
+            && (!files.has_dwarf() || without_line * INCOMPLETE_SHARE >= found.len())
+        {
             Some(Cause::NoDebugInfo)
         } else {
             None

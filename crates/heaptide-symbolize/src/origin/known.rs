@@ -30,9 +30,8 @@ pub(super) const RUST_ALLOCATOR_SYMBOLS: [&str; 6] = [
 
 /// Paths of Rust's library that hand out memory.
 #[rustfmt::skip]
-pub(super) const RUST_ALLOCATOR: [&str; 6] = [
-    "alloc::alloc", "alloc::raw_vec", "std::alloc", "std::sys::alloc", "core::alloc", "__rustc",
-];
+pub(super) const RUST_ALLOCATOR: [&str; 5] =
+    ["alloc::alloc", "alloc::raw_vec", "std::alloc", "std::sys::alloc", "core::alloc"];
 
 /// Traits that allocators implement.
 pub(super) const RUST_ALLOCATOR_TRAITS: [&str; 2] = ["core::alloc", "alloc::alloc"];
@@ -60,6 +59,9 @@ pub(super) const CPP_ALLOCATOR: [&str; 8] = [
 
 /// Namespaces of the C++ library.
 pub(super) const CPP_LIBRARY: [&str; 4] = ["std", "__gnu_cxx", "__cxxabiv1", "__gnu_debug"];
+
+/// Crates that the compiler's library is built from: no program calls these copies.
+pub(super) const RUST_LIBRARY_DEPENDENCIES: &str = "/rust/deps/";
 
 /// Parts of source paths of compilers' libraries.
 #[rustfmt::skip]

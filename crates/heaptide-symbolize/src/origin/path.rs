@@ -3,6 +3,9 @@
 /// Crates of Rust's library: a trait of theirs says nothing about who implements it.
 const LIBRARY: [&str; 3] = ["alloc", "core", "std"];
 
+/// Where types without a crate have their functions.
+const BUILTIN: &str = "core";
+
 /// A function's name by language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FunctionPath<'n> {
@@ -50,19 +53,28 @@ impl<'n> FunctionPath<'n> {
     fn parse_qualified(rest: &'n str) -> Option<Self> {
         let inside = &rest[..closing_angle(rest)?];
         let as_at = top_level_str(inside, " as ");
-        let as_trait = as_at.map(|at| &inside[at + " as ".len()..]);
-        let own = as_at.map_or(inside, |at| &inside[..at]);
-        let own = type_path(own);
+        let own = type_path(as_at.map_or(inside, |at| &inside[..at]));
+        // A trait inside of a type's function: `<std::ffi::os_str::OsString>::push::SpecPushTo`.
+        let as_trait = as_at.map(|at| inside[at + " as ".len()..].trim_start_matches('<'));
         let path = match (own, as_trait) {
             (Some(own), Some(implemented)) if is_library(own) && !is_library(implemented) => {
                 implemented
             }
             (Some(own), _) => own,
             (None, Some(implemented)) => implemented,
-            // A primitive type's own function.
-            (None, None) => "core",
+            (None, None) => BUILTIN,
         };
-        Some(Self::Rust { path, as_trait })
+        let path = if first_segment(path).is_empty() {
+            BUILTIN
+        } else {
+            path
+        };
+        // Functions of slices, pointers and tuples are the library's, whatever they hold.
+        let is_builtin = as_trait.is_none() && rest.starts_with(['[', '*', '&', '(']);
+        Some(Self::Rust {
+            path: if is_builtin { BUILTIN } else { path },
+            as_trait,
+        })
     }
 
     /// The crate of a Rust function.
