@@ -325,7 +325,7 @@ fn sampled_counts_are_scaled_and_temporary_is_unknown() {
     assert_eq!(site.temporary_allocations, None);
     assert_eq!(profile.totals.temporary_allocations, None);
     // 1 / (1 - exp(-0.1)) = 10.508 blocks.
-    assert_eq!(profile.survivors[0].ages, [(11, 11, 1050)]);
+    assert_eq!(profile.survivors[0].ages, [(11, 11, 1051)]);
     assert_eq!(profile.recorder.events, 3);
 }
 

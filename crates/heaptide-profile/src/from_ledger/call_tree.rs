@@ -8,7 +8,7 @@ use std::collections::hash_map::Entry;
 use heaptide_ledger::read::Reader;
 use heaptide_ledger::{
     FIRST_LOCATION, FOREIGN_CODE_LOCATION, LOCATIONS_LIMIT, MODULE_WORDS, MODULES_LIMIT,
-    NODES_LIMIT, ROOT, TRUNCATED_LOCATION, header_word, location,
+    NODE_WORDS, NODES_LIMIT, ROOT, TRUNCATED_LOCATION, header_word, location,
 };
 
 use super::PATH_BYTES;

@@ -72,9 +72,11 @@ fn weighted(mode: Mode, size: u64) -> Sums {
     match mode {
         Mode::Exact => (1, size),
         Mode::Sampled { interval_bytes } => {
+            // As the recorder weighs them.
             let size = size.max(1) as f64;
-            let blocks = 1.0 / -(-size / interval_bytes as f64).exp_m1();
-            ((blocks * COUNT_UNITS as f64) as u64, (blocks * size) as u64)
+            let chance = -(-size / interval_bytes as f64).exp_m1();
+            let blocks = (COUNT_UNITS as f64 / chance).round();
+            (blocks as u64, (size / chance).round() as u64)
         }
     }
 }
