@@ -1,0 +1,187 @@
+//! One program image under observation: its ledger, its clock, its timeline.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use heaptide_ledger::header_word;
+use heaptide_ledger::read::Reader;
+use heaptide_ledger::sampler::{NodeSum, Pace, Sampler, moment};
+use heaptide_ledger::series::{SERIES_WORDS, Series};
+
+use super::cgroup;
+use super::ledger::Ledger;
+use super::vitals::VitalsReader;
+
+/// The first second is sampled this much finer, so that short programs have a timeline too.
+const FINER_AT_FIRST: u64 = 10;
+const FIRST_MS: u64 = 1000;
+/// Call paths that can be followed over time; later ones are only counted.
+const FOLLOWED_NODES: u64 = 1 << 21;
+/// [`Pace`] keeps to 1 % of the time. Two of them, ticks and signals share that.
+const COST_FACTOR: u64 = 3;
+
+/// A program image and what its observer knows.
+#[derive(Debug)]
+pub struct Watched {
+    /// Process id.
+    pub pid: u32,
+    /// Which of the programs that the process executed, from 0.
+    pub image: u32,
+    /// Its ledger.
+    pub ledger: Ledger,
+    /// The highest resident memory that the kernel told of.
+    pub peak_rss_bytes: Option<u64>,
+    /// A program that the process executed and that has no ledger, because it cannot be recorded.
+    pub unrecorded_image: Option<PathBuf>,
+    vitals: VitalsReader,
+    executable: Option<PathBuf>,
+    sampler: Sampler,
+    sums: Vec<NodeSum>,
+    interval_ms: u64,
+    timeline: Pace,
+    tracks: Pace,
+    tick_due_ms: u64,
+    is_fine: bool,
+}
+
+impl Watched {
+    /// Begins to observe.
+    pub fn new(ledger: Ledger, pid: u32, image: u32, interval_ms: u64) -> Watched {
+        ledger.set_header(
+            header_word!(cgroup_limit_bytes),
+            cgroup::memory_limit_bytes(pid).unwrap_or(0),
+        );
+        let fine = Pace::every((interval_ms / FINER_AT_FIRST).max(1));
+        Watched {
+            pid,
+            image,
+            ledger,
+            peak_rss_bytes: None,
+            unrecorded_image: None,
+            vitals: VitalsReader::of(pid),
+            executable: executable_of(pid),
+            sampler: Sampler::new(),
+            sums: Vec::new(),
+            interval_ms,
+            timeline: fine,
+            tracks: fine,
+            tick_due_ms: 0,
+            is_fine: true,
+        }
+    }
+
+    /// Advances the clock and takes the samples that are due. Returns in how many milliseconds to do so again.
+    pub fn tick(&mut self, now_ns: u64) -> u64 {
+        let now_ms = self.ledger.ms_at(now_ns);
+        if now_ms >= self.tick_due_ms {
+            let Some(reader) = self.ledger.reader() else {
+                return 1;
+            };
+            self.tick_due_ms = now_ms + self.sampler.tick(&reader, now_ms).max(1);
+        }
+        if self.is_fine && now_ms >= FIRST_MS {
+            self.is_fine = false;
+            (self.timeline, self.tracks) =
+                (Pace::every(self.interval_ms), Pace::every(self.interval_ms));
+        }
+        if now_ms >= self.timeline.next_ms() {
+            let cost_us = self.sample_timeline(now_ms);
+            self.timeline.sampled(now_ms, cost_us * COST_FACTOR);
+        }
+        if now_ms >= self.tracks.next_ms() {
+            let cost_us = self.sample_tracks(now_ms);
+            self.tracks.sampled(now_ms, cost_us * COST_FACTOR);
+        }
+        self.tick_due_ms - now_ms.min(self.tick_due_ms)
+    }
+
+    /// The samples that show how it ended.
+    pub fn last_sample(&mut self, now_ns: u64) {
+        let now_ms = self.ledger.ms_at(now_ns);
+        self.ledger.catch_up();
+        if let Some(reader) = self.ledger.reader() {
+            self.sampler.tick(&reader, now_ms);
+        }
+        self.sample_timeline(now_ms);
+        self.sample_tracks(now_ms);
+    }
+
+    /// Live bytes and allocations now.
+    pub fn progress(&self) -> (u64, u64) {
+        let now = self
+            .ledger
+            .reader()
+            .map(|reader| moment(&reader, 0, Default::default()));
+        now.map_or((0, 0), |now| (now.live_bytes, now.allocations))
+    }
+
+    /// Whether its process is gone.
+    pub fn has_ended(&self) -> bool {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        // The name may hold anything, parentheses too; the state is the first letter behind it.
+        let state = status
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.trim_start().chars().next());
+        matches!(state, None | Some('Z' | 'X'))
+    }
+
+    /// Returns the microseconds that it took.
+    fn sample_timeline(&mut self, now_ms: u64) -> u64 {
+        let start = Instant::now();
+        self.ledger.catch_up();
+        let (vitals, peak_rss_bytes) = self.vitals.read();
+        self.peak_rss_bytes = self.peak_rss_bytes.max(peak_rss_bytes);
+        self.look_for_unrecorded_image();
+        if let Some(reader) = self.ledger.reader()
+            && let Some(series) = series(&reader)
+            && series.push(moment(&reader, now_ms, vitals))
+        {
+            self.interval_ms = self.interval_ms.saturating_mul(2);
+            self.timeline.halve_resolution();
+        }
+        micros(start)
+    }
+
+    /// Returns the microseconds that it took.
+    fn sample_tracks(&mut self, now_ms: u64) -> u64 {
+        let start = Instant::now();
+        if let Some(reader) = self.ledger.reader()
+            && let Some(series) = series(&reader)
+        {
+            let nodes = reader.header(header_word!(nodes.len)).min(FOLLOWED_NODES);
+            if nodes > self.sums.len() as u64 {
+                self.sums
+                    .resize(nodes.next_power_of_two() as usize, NodeSum::default());
+            }
+            self.sampler
+                .sample_tracks(&reader, &mut self.sums, &series, now_ms);
+        }
+        micros(start)
+    }
+
+    /// A program that cannot load the recorder leaves the old ledger as it is.
+    fn look_for_unrecorded_image(&mut self) {
+        let now = executable_of(self.pid);
+        if now.is_some()
+            && self.executable.is_some()
+            && now != self.executable
+            && !self.ledger.is_superseded()
+        {
+            self.unrecorded_image = now;
+        }
+    }
+}
+
+fn micros(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX / COST_FACTOR)
+}
+
+fn executable_of(pid: u32) -> Option<PathBuf> {
+    std::fs::read_link(Path::new("/proc").join(pid.to_string()).join("exe")).ok()
+}
+
+fn series<'a>(reader: &Reader<'a>) -> Option<Series<'a>> {
+    let start = reader.unit(reader.header(header_word!(series)))?;
+    Series::over(reader.words().get(start..)?.get(..SERIES_WORDS)?)
+}
