@@ -134,7 +134,7 @@ impl CallTree {
         locations: &[Option<LocationId>],
         problems: &mut Vec<Problem>,
     ) {
-        let table = reader.table(header_word!(nodes), heaptide_ledger::NODE_WORDS);
+        let table = reader.table(header_word!(nodes), NODE_WORDS);
         let rows = table.len().min(NODES_LIMIT + 1);
         let mut known = HashMap::with_capacity(rows as usize);
         let mut unknown_place = None;
