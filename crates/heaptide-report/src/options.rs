@@ -1,5 +1,7 @@
 //! What a reader can ask of a text report.
 
+use std::fmt;
+
 use regex::Regex;
 
 /// How a text report looks and what it shows.
@@ -52,6 +54,20 @@ impl<'a> TextOptions<'a> {
             frames: Frames::Folded,
             classify,
         }
+    }
+}
+
+impl fmt::Debug for TextOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TextOptions")
+            .field("width", &self.width)
+            .field("colour", &self.colour)
+            .field("top", &self.top)
+            .field("sort", &self.sort)
+            .field("by", &self.by)
+            .field("filter", &self.filter)
+            .field("frames", &self.frames)
+            .finish_non_exhaustive()
     }
 }
 

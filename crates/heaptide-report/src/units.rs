@@ -53,7 +53,7 @@ pub(crate) fn share(part: u64, whole: u64) -> Option<String> {
 
 /// `0 s`, `340 ms`, `12.4 s`, `2m 41s`, `3h 12m`, `4d 6h`; `None` for what is no duration.
 pub(crate) fn duration(seconds: f64) -> Option<String> {
-    if !seconds.is_finite() || seconds < 0.0 || seconds > 1e12 {
+    if !(0.0..=1e12).contains(&seconds) {
         return None;
     }
     if seconds < 0.0005 {
@@ -83,7 +83,11 @@ pub(crate) fn duration_ms(ms: u64) -> Option<String> {
 
 /// `2026-11-03 02:14:07 UTC`; `None` for times outside the calendar.
 pub(crate) fn date(unix_ms: u64) -> Option<String> {
-    Some(timestamp(unix_ms)?.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+    Some(
+        timestamp(unix_ms)?
+            .strftime("%Y-%m-%d %H:%M:%S UTC")
+            .to_string(),
+    )
 }
 
 /// `2026-11-03T02:14:07.25Z`; `None` for times outside the calendar.
@@ -125,7 +129,9 @@ mod tests {
 
     #[test]
     fn shares_never_hide_a_little() {
-        let check = |part, whole, expected: Option<&str>| assert_eq!(share(part, whole).as_deref(), expected);
+        let check = |part, whole, expected: Option<&str>| {
+            assert_eq!(share(part, whole).as_deref(), expected)
+        };
         check(0, 0, None);
         check(0, 10, Some("0.0%"));
         check(1, 1_000_000, Some("<0.1%"));
@@ -150,8 +156,14 @@ mod tests {
 
     #[test]
     fn dates_are_utc() {
-        assert_eq!(date(1_793_672_047_250).as_deref(), Some("2026-11-03 02:14:07 UTC"));
-        assert_eq!(rfc3339(1_793_672_047_250).as_deref(), Some("2026-11-03T02:14:07.25Z"));
+        assert_eq!(
+            date(1_793_672_047_250).as_deref(),
+            Some("2026-11-03 02:14:07 UTC")
+        );
+        assert_eq!(
+            rfc3339(1_793_672_047_250).as_deref(),
+            Some("2026-11-03T02:14:07.25Z")
+        );
         assert_eq!(date(0), None);
         assert_eq!(date(u64::MAX), None);
     }

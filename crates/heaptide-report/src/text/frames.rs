@@ -35,9 +35,16 @@ pub(crate) struct Frame<'p> {
 impl Frame<'_> {
     /// `src/store.rs:214` and, for narrow places, `store.rs:214`, escaped; none where there is no file.
     pub(crate) fn places(&self) -> Vec<String> {
-        let Some(file) = self.raw.file else { return Vec::new() };
-        let line = self.raw.line.map_or(String::new(), |line| format!(":{line}"));
-        [name::file(file), name::module(file)].map(|file| format!("{}{line}", escape(file))).to_vec()
+        let Some(file) = self.raw.file else {
+            return Vec::new();
+        };
+        let line = self
+            .raw
+            .line
+            .map_or(String::new(), |line| format!(":{line}"));
+        [name::file(file), name::module(file)]
+            .map(|file| format!("{}{line}", escape(file)))
+            .to_vec()
     }
 
     /// File name of the module, escaped, if the frame has no symbols.
@@ -60,14 +67,25 @@ pub(crate) struct FrameTable<'p> {
 
 impl<'p> FrameTable<'p> {
     pub(crate) fn of(profile: &'p Profile, classify: &Classify<'_>) -> Self {
-        let mut table = Self { rows: Vec::new(), at_locations: Vec::new(), starts: vec![0] };
+        let mut table = Self {
+            rows: Vec::new(),
+            at_locations: Vec::new(),
+            starts: vec![0],
+        };
         let mut known: HashMap<FrameRef<'p>, FrameId> = HashMap::new();
         let mut classes: HashMap<FrameText<'p>, FrameClass> = HashMap::new();
         for location in (0..).map(LocationId).take(profile.locations.len()) {
             for raw in frames(profile, location).rev() {
-                let raw = FrameRef { inlined: false, ..raw };
+                let raw = FrameRef {
+                    inlined: false,
+                    ..raw
+                };
                 let id = *known.entry(raw).or_insert_with(|| {
-                    let text = FrameText { function: raw.function, file: raw.file, module: raw.module };
+                    let text = FrameText {
+                        function: raw.function,
+                        file: raw.file,
+                        module: raw.module,
+                    };
                     let class = classes.entry(text).or_insert_with(|| classify(&text));
                     table.rows.push(Frame {
                         raw,
@@ -106,7 +124,9 @@ impl<'p> FrameTable<'p> {
 fn label(raw: &FrameRef<'_>) -> String {
     match (raw.function, raw.module, raw.offset) {
         (Some(function), ..) => escape(&name::function(function)),
-        (None, Some(module), Some(offset)) => format!("{}+0x{offset:x}", escape(name::module(module))),
+        (None, Some(module), Some(offset)) => {
+            format!("{}+0x{offset:x}", escape(name::module(module)))
+        }
         (None, Some(module), None) => escape(name::module(module)),
         (None, None, Some(offset)) => format!("code made at run time, 0x{offset:x}"),
         (None, None, None) => "function not known".to_owned(),

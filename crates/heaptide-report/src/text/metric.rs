@@ -4,7 +4,7 @@ use heaptide_profile::{End, Profile};
 
 use crate::Sort;
 use crate::tally::Tally;
-use crate::units::{bytes, count, share, things};
+use crate::units::{bytes, count, duration_ms, share, things};
 
 /// The tables of a report that asks for none in particular.
 pub(crate) const USUAL: [Sort; 4] = [Sort::Live, Sort::Peak, Sort::Allocated, Sort::Temporary];
@@ -99,14 +99,27 @@ impl Sort {
     pub(crate) fn summary(self, profile: &Profile) -> String {
         let totals = &profile.totals;
         match self {
-            Sort::Live => format!("{} in {}", bytes(totals.live_bytes), things(totals.live_allocations, "block")),
-            Sort::Peak => bytes(totals.peak_live_bytes),
+            Sort::Live => format!(
+                "{} in {}",
+                bytes(totals.live_bytes),
+                things(totals.live_allocations, "block")
+            ),
+            Sort::Peak => {
+                let when = duration_ms(totals.peak_at_ms)
+                    .map_or(String::new(), |at| format!(" after {at}"));
+                format!("{}{when}", bytes(totals.peak_live_bytes))
+            }
             Sort::Allocated | Sort::Allocations => {
-                format!("{} in {}", bytes(totals.allocated_bytes), things(totals.allocations, "block"))
+                format!(
+                    "{} in {}",
+                    bytes(totals.allocated_bytes),
+                    things(totals.allocations, "block")
+                )
             }
             Sort::Temporary => match totals.temporary_allocations {
                 Some(temporary) => {
-                    let of_all = share(temporary, totals.allocations).map_or(String::new(), |share| format!(", {share} of all"));
+                    let of_all = share(temporary, totals.allocations)
+                        .map_or(String::new(), |share| format!(", {share} of all"));
                     format!("{}{of_all}", things(temporary, "block"))
                 }
                 None => "not known".to_owned(),

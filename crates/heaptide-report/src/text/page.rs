@@ -54,7 +54,11 @@ impl Line {
     /// Appends spaces up to `column`; nothing if the line is there already.
     pub(crate) fn to(self, column: usize) -> Self {
         let missing = column.saturating_sub(self.columns);
-        if missing == 0 { self } else { self.add(Ink::Plain, " ".repeat(missing)) }
+        if missing == 0 {
+            self
+        } else {
+            self.add(Ink::Plain, " ".repeat(missing))
+        }
     }
 
     /// Appends text so that it ends `columns` further on.
@@ -84,7 +88,11 @@ impl Page {
     const WIDEST: usize = 120;
 
     pub(crate) fn new(width: usize, colour: Colour) -> Self {
-        Self { out: String::new(), width: width.clamp(Self::NARROWEST, Self::WIDEST), colour }
+        Self {
+            out: String::new(),
+            width: width.clamp(Self::NARROWEST, Self::WIDEST),
+            colour,
+        }
     }
 
     /// Columns of the page.
@@ -170,26 +178,48 @@ mod tests {
     fn lines_align_and_lose_trailing_spaces() {
         check(
             Colour::Off,
-            |page| page.line(Line::indented(2).right(Ink::Bold, "12", 5).to(10).add(Ink::Dim, "x  ").to(30)),
+            |page| {
+                page.line(
+                    Line::indented(2)
+                        .right(Ink::Bold, "12", 5)
+                        .to(10)
+                        .add(Ink::Dim, "x  ")
+                        .to(30),
+                )
+            },
             "     12   x\n",
         );
     }
 
     #[test]
     fn lines_end_at_the_edge() {
-        check(Colour::Off, |page| page.line(Line::new().add(Ink::Plain, "y".repeat(50))), &format!("{}…\n", "y".repeat(39)));
+        check(
+            Colour::Off,
+            |page| page.line(Line::new().add(Ink::Plain, "y".repeat(50))),
+            &format!("{}…\n", "y".repeat(39)),
+        );
     }
 
     #[test]
     fn colour_marks_spans_only() {
-        check(Colour::On, |page| page.line(Line::indented(1).add(Ink::Bold, "b")), " \u{1b}[1mb\u{1b}[0m\n");
+        check(
+            Colour::On,
+            |page| page.line(Line::indented(1).add(Ink::Bold, "b")),
+            " \u{1b}[1mb\u{1b}[0m\n",
+        );
     }
 
     #[test]
     fn words_hang_below_their_lead() {
         check(
             Colour::Off,
-            |page| page.words(Line::new().add(Ink::Bold, "note  "), Ink::Plain, "one two three four five six seven eight"),
+            |page| {
+                page.words(
+                    Line::new().add(Ink::Bold, "note  "),
+                    Ink::Plain,
+                    "one two three four five six seven eight",
+                )
+            },
             "note  one two three four five six seven\n      eight\n",
         );
     }

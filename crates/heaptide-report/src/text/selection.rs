@@ -20,8 +20,11 @@ pub(crate) struct Selection {
 impl Selection {
     pub(crate) fn of(profile: &Profile, frames: &FrameTable<'_>, filter: Option<&Regex>) -> Self {
         let selected = filter.map(|filter| selected_nodes(profile, frames, filter));
-        let mut selection =
-            Self { at_nodes: vec![Tally::default(); profile.nodes.len()], elsewhere: Tally::default(), sum: Tally::default() };
+        let mut selection = Self {
+            at_nodes: vec![Tally::default(); profile.nodes.len()],
+            elsewhere: Tally::default(),
+            sum: Tally::default(),
+        };
         for site in &profile.sites {
             let node = site_node(profile, site);
             let is_selected = match (&selected, node) {
@@ -45,16 +48,33 @@ impl Selection {
 
 /// For each call path, whether one of its frames matches.
 fn selected_nodes(profile: &Profile, frames: &FrameTable<'_>, filter: &Regex) -> Vec<bool> {
-    let matching: Vec<bool> = frames.ids().map(|id| matches(frames.get(id), filter)).collect();
+    let matching: Vec<bool> = frames
+        .ids()
+        .map(|id| matches(frames.get(id), filter))
+        .collect();
     let mut selected: Vec<bool> = Vec::with_capacity(profile.nodes.len());
     for (node, row) in (0..).map(NodeId).zip(&profile.nodes) {
         let outside = parent(profile, node).is_some_and(|parent| selected[parent.index()]);
-        selected.push(outside || frames.at(row.location).iter().any(|id| matching[id.index()]));
+        selected.push(
+            outside
+                || frames
+                    .at(row.location)
+                    .iter()
+                    .any(|id| matching[id.index()]),
+        );
     }
     selected
 }
 
 fn matches(frame: &Frame<'_>, filter: &Regex) -> bool {
-    let names = [frame.raw.function, frame.raw.file, frame.raw.module, Some(frame.label.as_str())];
-    names.into_iter().flatten().any(|name| filter.is_match(name))
+    let names = [
+        frame.raw.function,
+        frame.raw.file,
+        frame.raw.module,
+        Some(frame.label.as_str()),
+    ];
+    names
+        .into_iter()
+        .flatten()
+        .any(|name| filter.is_match(name))
 }

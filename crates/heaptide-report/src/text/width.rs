@@ -74,7 +74,12 @@ mod tests {
     #[test]
     fn cuts_never_exceed() {
         for columns in 0..20 {
-            for text in ["plain ascii text that is long", "計算機械計算機械", "e\u{301}e\u{301}e\u{301}e\u{301}", "\u{644}\u{627}\u{644}\u{627}\u{644}"] {
+            for text in [
+                "plain ascii text that is long",
+                "計算機械計算機械",
+                "e\u{301}e\u{301}e\u{301}e\u{301}",
+                "\u{644}\u{627}\u{644}\u{627}\u{644}",
+            ] {
                 assert!(width(&cut_end(text, columns)) <= columns);
                 assert!(width(&cut_middle(text, columns)) <= columns);
             }
