@@ -25,7 +25,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::debug_file::hex;
-use crate::module::SourceFrame;
+use crate::lookup::SourceFrame;
 
 const MAGIC: &[u8; 8] = b"htsymbol";
 /// Raised whenever the layout changes, or what symbolizing finds.

@@ -17,6 +17,7 @@ mod debug_file;
 mod demangle;
 mod elf_file;
 mod intern;
+mod lookup;
 mod mapping;
 mod module;
 pub mod origin;

@@ -10,7 +10,8 @@ use heaptide_profile::{Frame, LocationSymbols, Profile};
 use crate::cache::{self, Cached};
 use crate::debug_file::hex;
 use crate::intern::Interner;
-use crate::module::{self, ModuleFiles, SourceFrame};
+use crate::lookup::SourceFrame;
+use crate::module::{self, ModuleFiles};
 use crate::problem::{Cause, Problem};
 use crate::vdso;
 
