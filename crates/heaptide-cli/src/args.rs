@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -68,8 +68,6 @@ pub enum Command {
     Demo(DemoArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
-    #[command(name = "__demo-service", hide = true)]
-    DemoService,
 }
 
 /// Record a program and report where its memory went
@@ -109,12 +107,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub follow: bool,
     /// The program and its arguments
-    #[arg(
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "CMD"
-    )]
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub command: Vec<OsString>,
 }
 
@@ -285,6 +278,30 @@ pub struct ManArgs {
     pub dir: Option<PathBuf>,
 }
 
+/// Reads the command line; where it is wrong or asks for help, says so and exits.
+pub fn parse() -> Cli {
+    let command = Cli::command().color(color_of_help(std::env::args_os().skip(1)));
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
+/// The `--color` that help and usage errors obey, which come before the command line is understood.
+fn color_of_help(args: impl Iterator<Item = OsString>) -> clap::ColorChoice {
+    let args: Vec<OsString> = args.take_while(|arg| arg != "--").collect();
+    let follows = |at: usize| args.get(at + 1).and_then(|arg| arg.to_str());
+    let choice = args
+        .iter()
+        .enumerate()
+        .find_map(|(at, arg)| match arg.to_str()? {
+            "--color" => follows(at),
+            arg => arg.strip_prefix("--color="),
+        });
+    match choice {
+        Some("always") => clap::ColorChoice::Always,
+        Some("never") => clap::ColorChoice::Never,
+        _ => clap::ColorChoice::Auto,
+    }
+}
+
 /// Bytes with an optional suffix: `4096`, `512k`, `2m`, `1g`, also `512KiB`.
 fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -306,7 +323,6 @@ fn parse_size(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

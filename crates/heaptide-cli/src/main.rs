@@ -31,9 +31,7 @@ mod units;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use args::{Cli, Command};
+use args::{ColorChoice, Command};
 use error::{Exit, Outcome};
 use talk::{Loudness, Talk};
 
@@ -50,21 +48,24 @@ fn main() -> ExitCode {
         std::process::exit(i32::from(error::Code::Operational as u8));
     }));
 
-    let cli = Cli::parse();
+    // Not a command: what `demo` records.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == commands::demo::SERVICE)
+    {
+        return end(
+            commands::demo::service::serve(),
+            &Talk::new(Loudness::Usual, ColorChoice::Auto),
+        );
+    }
+    let cli = args::parse();
     let loudness = match (cli.global.quiet, cli.global.verbose) {
         (true, _) => Loudness::Quiet,
         (_, true) => Loudness::Verbose,
         _ => Loudness::Usual,
     };
     let talk = Talk::new(loudness, cli.global.color);
-    match dispatch(cli.command, &talk) {
-        Ok(exit) => leave(exit),
-        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
-        Err(failure) => {
-            failure.tell(&talk);
-            ExitCode::from(failure.exit_code())
-        }
-    }
+    end(dispatch(cli.command, &talk), &talk)
 }
 
 fn dispatch(command: Command, talk: &Talk) -> Outcome {
@@ -76,16 +77,20 @@ fn dispatch(command: Command, talk: &Talk) -> Outcome {
         Command::Demo(args) => commands::demo::demo(&args, talk),
         Command::Completions(args) => commands::completions::completions(&args),
         Command::Man(args) => commands::man::man(&args),
-        Command::DemoService => commands::demo::service::serve(),
     }
 }
 
-fn leave(exit: Exit) -> ExitCode {
-    match exit {
-        Exit::Fine => ExitCode::SUCCESS,
-        Exit::No => ExitCode::from(1),
-        Exit::Damaged => ExitCode::from(4),
-        Exit::Status(status) => ExitCode::from(status),
-        Exit::Signal(signal) => observer::process::die_by(signal),
+fn end(outcome: Outcome, talk: &Talk) -> ExitCode {
+    match outcome {
+        Ok(Exit::Fine) => ExitCode::SUCCESS,
+        Ok(Exit::No) => ExitCode::from(1),
+        Ok(Exit::Damaged) => ExitCode::from(4),
+        Ok(Exit::Status(status)) => ExitCode::from(status),
+        Ok(Exit::Signal(signal)) => observer::process::die_by(signal),
+        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.tell(talk);
+            ExitCode::from(failure.exit_code())
+        }
     }
 }

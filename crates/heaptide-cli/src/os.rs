@@ -99,14 +99,16 @@ pub fn send_signal(pid: i32, signal: i32) {
     unsafe { libc::kill(pid, signal) };
 }
 
-/// Lets a signal through that was held back.
-pub fn unblock(signal: i32) {
+/// Sends this process a signal that it may be holding back, and lets that one through.
+pub fn raise(signal: i32) {
     // SAFETY: a signal set is plain numbers; `sigemptyset` makes it valid before `sigprocmask` reads it.
     unsafe {
-        let mut set = std::mem::zeroed::<libc::sigset_t>();
+        let (mut set, mut mask_before) = std::mem::zeroed::<(libc::sigset_t, libc::sigset_t)>();
         libc::sigemptyset(&mut set);
         libc::sigaddset(&mut set, signal);
-        libc::sigprocmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
+        libc::sigprocmask(libc::SIG_UNBLOCK, &set, &mut mask_before);
+        libc::kill(libc::getpid(), signal);
+        libc::sigprocmask(libc::SIG_SETMASK, &mask_before, std::ptr::null_mut());
     }
 }
 

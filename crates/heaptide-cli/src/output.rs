@@ -32,6 +32,15 @@ pub fn check_writable(path: &Path, existing: Existing) -> Outcome<()> {
             .hint("--force replaces it, -o FILE writes another"));
     }
     let dir = directory_of(path);
+    let is_there = std::fs::metadata(dir)
+        .attempt(|| format!("cannot write to the directory {}", dir.display()));
+    let elsewhere = |failure: Failure| failure.hint("-o FILE writes to another place");
+    if !is_there.map_err(elsewhere)?.is_dir() {
+        return Err(elsewhere(Failure::new(format!(
+            "{} is not a directory",
+            dir.display()
+        ))));
+    }
     rustix::fs::accessat(
         CWD,
         dir,

@@ -214,9 +214,7 @@ fn of_unwinding(image: &Image) -> Remark {
 
 fn of_debug_info(image: &Image) -> Remark {
     let build = match image.is_rust {
-        true => {
-            "build it with debug = \"line-tables-only\" in the Cargo profile, and do not strip it"
-        }
+        true => "build it with debug = \"limited\" in the Cargo profile, and do not strip it",
         false => "build it with -g (or -g1, which is small), and do not strip it",
     };
     let path = image

@@ -69,7 +69,7 @@ pub fn run(args: &RunArgs, talk: &Talk) -> Outcome {
     let mut followed = Vec::new();
     let ended = watch.until_end(&child, &signals, talk, &mut |watched| {
         followed.push(written::write_followed(&watched, &output_dir, talk));
-        let _ = std::fs::remove_file(watched.ledger.path());
+        watched.ledger.discard();
     });
     let (roots, survivors): (Vec<Watched>, Vec<Watched>) = watch
         .into_watched()
@@ -171,7 +171,8 @@ fn examine(launch: &Launch, talk: &Talk) -> Outcome<Vec<Remark>> {
         Err(error @ ImageError::Malformed(_)) => {
             return Err(Failure::from(error)
                 .while_trying(format!("cannot run {path}"))
-                .code(Code::CannotExecute));
+                .code(Code::CannotExecute)
+                .hint("name the linked program, or build it anew"));
         }
         Err(error @ ImageError::Not64Bit) => {
             return Err(refuse(error.into()).hint("build it for 64 bit: the recorder is"));

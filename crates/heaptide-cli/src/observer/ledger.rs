@@ -81,6 +81,13 @@ impl Ledger {
         monotonic_ns.saturating_sub(self.header(header_word!(started_monotonic_ns))) / 1_000_000
     }
 
+    /// Gives the memory of a ledger back that nobody writes or reads any more. Its name and its header stay: the
+    /// recorder numbers the images of a process by the names that are taken.
+    pub fn discard(self) {
+        // What cannot be given back now goes with the session.
+        let _ = self.file.set_len(heaptide_ledger::HEADER_BYTES);
+    }
+
     /// Whether its process has executed another program since.
     pub fn is_superseded(&self) -> bool {
         self.header(header_word!(state)) == state::SUPERSEDED

@@ -131,13 +131,19 @@ impl Child {
     }
 
     /// How it ended, if it has.
+    ///
+    /// Whatever else has ended is reaped too: as the first process of a container, this one inherits all orphans.
     pub fn ended(&self) -> Option<Ended> {
-        let (_, status) =
-            rustix::process::waitpid(Pid::from_raw(self.pid), WaitOptions::NOHANG).ok()??;
-        match (status.exit_status(), status.terminating_signal()) {
-            (Some(status), _) => Some(Ended::Exited(status)),
-            (_, Some(signal)) => Some(Ended::Signalled(signal)),
-            _ => None,
+        loop {
+            let (pid, status) = rustix::process::wait(WaitOptions::NOHANG).ok()??;
+            if pid.as_raw_pid() != self.pid {
+                continue;
+            }
+            return match (status.exit_status(), status.terminating_signal()) {
+                (Some(status), _) => Some(Ended::Exited(status)),
+                (_, Some(signal)) => Some(Ended::Signalled(signal)),
+                _ => None,
+            };
         }
     }
 
@@ -156,7 +162,7 @@ impl Child {
         }
         if arrived.signal == libc::SIGTSTP {
             // A shell waits for this process to stop.
-            os::send_signal(std::process::id().cast_signed(), libc::SIGSTOP);
+            os::raise(arrived.signal);
         }
     }
 
@@ -176,13 +182,22 @@ impl From<Ended> for Exit {
     }
 }
 
+/// Whether some process runs. One that has ended and that its parent has not asked about does not.
+pub fn is_alive(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name may hold anything, parentheses too; the state is the first letter behind it.
+    let state = status
+        .rsplit_once(')')
+        .and_then(|(_, rest)| rest.trim_start().chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
+}
+
 /// Ends this process by the signal that ended the program, so that a shell sees the same.
 pub fn die_by(signal: i32) -> ExitCode {
     // One core dump is enough.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     os::default_action(signal);
-    os::unblock(signal);
-    os::send_signal(std::process::id().cast_signed(), signal);
+    os::raise(signal);
     // A signal that does not end this process cannot have ended the other one.
     ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
 }

@@ -125,8 +125,10 @@ impl<'s> Watch<'s> {
             .clamp(TICK_MS, IDLE_TICK_MS)
     }
 
-    /// Takes up new ledgers. A process that has executed another program has only its newest one watched.
-    fn discover(&mut self) {
+    /// Takes up new ledgers. A process that has executed another program has only its newest one watched. Returns
+    /// whether there was any.
+    fn discover(&mut self) -> bool {
+        let mut has_found = false;
         let newest: HashMap<u32, LedgerFile> = match self.scope {
             Scope::Program => self
                 .next_of_root()
@@ -157,11 +159,13 @@ impl<'s> Watch<'s> {
                     image: old.image,
                     path: old.ledger.path().to_path_buf(),
                 });
-                let _ = std::fs::remove_file(old.ledger.path());
+                old.ledger.discard();
             }
             self.watched
                 .push(Watched::new(ledger, file.pid, file.image, self.interval_ms));
+            has_found = true;
         }
+        has_found
     }
 
     /// The ledger that the program has, or will have after its next `execve`.
@@ -191,7 +195,7 @@ impl<'s> Watch<'s> {
 
     /// The last look, after the program's end.
     fn finish(&mut self, finished: &mut dyn FnMut(Watched)) {
-        self.discover();
+        while self.discover() {}
         let now_ns = monotonic_ns();
         for watched in &mut self.watched {
             watched.last_sample(now_ns);

@@ -10,6 +10,7 @@ use heaptide_ledger::series::{SERIES_WORDS, Series};
 
 use super::cgroup;
 use super::ledger::Ledger;
+use super::process;
 use super::vitals::VitalsReader;
 
 /// The first second is sampled this much finer, so that short programs have a timeline too.
@@ -59,7 +60,7 @@ impl Watched {
             peak_rss_bytes: None,
             unrecorded_image: None,
             vitals: VitalsReader::of(pid),
-            executable: executable_of(pid),
+            executable: None,
             sampler: Sampler::new(),
             sums: Vec::new(),
             interval_ms,
@@ -117,13 +118,7 @@ impl Watched {
 
     /// Whether its process is gone.
     pub fn has_ended(&self) -> bool {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
-        // The name may hold anything, parentheses too; the state is the first letter behind it.
-        let state = status
-            .rsplit_once(')')
-            .and_then(|(_, rest)| rest.trim_start().chars().next());
-        matches!(state, None | Some('Z' | 'X'))
+        !process::is_alive(self.pid)
     }
 
     /// Returns the microseconds that it took.
@@ -163,13 +158,19 @@ impl Watched {
     /// A program that cannot load the recorder leaves the old ledger as it is.
     fn look_for_unrecorded_image(&mut self) {
         let now = executable_of(self.pid);
-        if now.is_some()
-            && self.executable.is_some()
-            && now != self.executable
-            && !self.ledger.is_superseded()
-        {
-            self.unrecorded_image = now;
+        if now.is_none() || now == self.executable {
+            return;
         }
+        self.executable = now;
+        // The name alone may have changed, by another root directory for example.
+        let is_gone = !self.ledger.is_superseded() && !self.has_mapped_ledger();
+        self.unrecorded_image = self.executable.clone().filter(|_| is_gone);
+    }
+
+    fn has_mapped_ledger(&self) -> bool {
+        let maps = std::fs::read(format!("/proc/{}/maps", self.pid)).unwrap_or_default();
+        let name = self.ledger.path().file_name().unwrap_or_default();
+        memchr::memmem::find(&maps, name.as_encoded_bytes()).is_some()
     }
 }
 

@@ -23,6 +23,9 @@ use crate::talk::{self, Loudness, Stream, Talk};
 use crate::units::{bytes, count};
 use suspect::Suspect;
 
+/// The argument that makes this program the demo's service.
+pub const SERVICE: &str = "__demo-service";
+
 /// Columns of the tour's own text.
 const WIDTH: usize = 80;
 
@@ -36,7 +39,7 @@ pub fn demo(args: &DemoArgs, talk: &Talk) -> Outcome {
             "A key-value service is about to run, with a session log that has a defect.\n\
              This command starts it under the recorder, sends it {} requests over\n\
              {} connections, and stops it:\n\n\
-             \x20 heaptide run -o {file} -- heaptide __demo-service",
+             \x20 heaptide run -o {file} -- heaptide {SERVICE}",
             count((load::REQUESTS * load::CONNECTIONS) as u64),
             count(load::CONNECTIONS as u64)
         ),
@@ -143,7 +146,7 @@ impl Recorded {
         let run = run
             .arg("--")
             .arg(&own)
-            .arg("__demo-service")
+            .arg(SERVICE)
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         let run = run

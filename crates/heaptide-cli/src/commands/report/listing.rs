@@ -6,11 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use heaptide_ledger::header_word;
 use heaptide_ledger::read::Reader;
+use heaptide_ledger::{HEADER_BYTES, header_word};
 use heaptide_report::escape;
 
 use crate::error::{Attempt, Exit, Outcome};
+use crate::observer::process::is_alive;
 use crate::observer::session;
 use crate::os::SharedWords;
 use crate::output;
@@ -54,14 +55,12 @@ pub fn list(talk: &Talk) -> Outcome {
 }
 
 fn ledger(path: &Path, pid: u32, observer: u32) -> Option<Entry> {
-    let is_observed = Path::new("/proc").join(observer.to_string()).exists();
-    let is_running = Path::new("/proc").join(pid.to_string()).exists();
     Some(Entry {
         path: path.to_path_buf(),
-        program: program_of(path).unwrap_or_else(|| "?".to_owned()),
+        program: program_of(path)?,
         pid: pid.to_string(),
         age: age_of(path)?,
-        state: match (is_observed, is_running) {
+        state: match (is_alive(observer), is_alive(pid)) {
             (true, _) => "being recorded",
             (false, true) => "running, without an observer",
             (false, false) => "left behind",
@@ -93,14 +92,17 @@ fn recordings_in(dir: &Path) -> Outcome<Vec<Entry>> {
         .collect())
 }
 
+/// The name of a ledger's program; `None` if nothing can be read, because the ledger was given up or is not set up yet.
 fn program_of(path: &Path) -> Option<String> {
     let file = File::open(path).ok()?;
     let words = SharedWords::map_read_only(&file).ok()?;
     let reader = Reader::new(words.words()).ok()?;
+    let is_given_up = file.metadata().ok()?.len() <= HEADER_BYTES;
+    let text = reader.header(header_word!(exe));
     let mut exe = Vec::new();
     // A path is short; what is longer is not one.
-    let text = reader.header(header_word!(exe));
-    if text & 0xffff_ffff > 4096 || !reader.text(text, |bytes| exe.extend_from_slice(bytes)) {
+    let is_path = text & 0xffff_ffff <= 4096;
+    if is_given_up || !is_path || !reader.text(text, |bytes| exe.extend_from_slice(bytes)) {
         return None;
     }
     let exe = String::from_utf8_lossy(&exe).into_owned();
