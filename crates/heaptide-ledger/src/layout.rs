@@ -32,13 +32,16 @@ pub const fn chunk_of(index: u64) -> (usize, u64) {
     (chunk as usize, place - (FIRST_CHUNK_ROWS << chunk))
 }
 
-/// Words of a row of [`Header::nodes`]: parent << 32 | location, and three words of the recorder's own: two children
-/// that were met lately (location << 32 | node) and the last site (class + 1 << 32 | site). They make most steps down
-/// the tree a comparison with memory that is at hand.
+/// Words of a row of [`Header::nodes`]: parent << 32 | location, and three shortcuts of the recorder's own, each to a
+/// child (location << 32 | node) or to a site of the node ([`SITE_SHORTCUT`] + size class << 32 | site). They make most
+/// steps down the tree a comparison with memory that is at hand.
 pub const NODE_WORDS: u64 = 4;
+/// What tells a site's shortcut from a child's: more than any location.
+pub const SITE_SHORTCUT: u64 = 1 << 31;
 /// Words of a row of [`Header::modules`]: base, end, path text, build id text, loaded ms, unloaded ms.
 pub const MODULE_WORDS: u64 = 8;
-/// Words of a row of [`Header::past_threads`].
+/// Words of a row of [`Header::past_threads`]: thread id, name (two), started ms, ended ms, then what the thread did, in
+/// the order of [`ThreadTotals`], and the row of its block in [`Header::threads`].
 pub const PAST_THREAD_WORDS: u64 = 16;
 /// Rows that [`Header::past_threads`] grows to; what ends later is summed in row 1.
 pub const PAST_THREADS_LIMIT: u64 = 1024;
@@ -105,7 +108,7 @@ impl Loss {
     }
 }
 
-/// First page of a ledger.
+/// First page of a ledger. What is read at every event and what is written often stand in different cache lines.
 #[repr(C)]
 pub struct Header {
     /// [`MAGIC`], written last when a ledger is set up.
@@ -134,6 +137,12 @@ pub struct Header {
     pub clock_ms: AtomicU64,
     /// [`Header::clock_ms`] as a birth tick, see [`crate::clock`].
     pub birth_tick: AtomicU64,
+    /// Number of that moment; counters with another number have not changed since.
+    pub peak_epoch: AtomicU64,
+    /// Unit of the series, see [`crate::series`]; 0 if there is none yet.
+    pub series: AtomicU64,
+    /// Memory limit of the cgroup in bytes, 0 if not known.
+    pub cgroup_limit_bytes: AtomicU64,
     /// Bytes handed out, header included.
     pub used_bytes: AtomicU64,
     /// Bytes that the file really has.
@@ -142,14 +151,12 @@ pub struct Header {
     pub limit_bytes: AtomicU64,
     /// Memory of the recorder outside the ledger.
     pub private_bytes: AtomicU64,
+    /// To the end of the cache line.
+    pub reserved2: [AtomicU64; 4],
     /// Events not recorded, by [`Loss`].
     pub lost: [AtomicU64; LOSSES],
     /// Frees of addresses that the heap map does not know.
     pub unmatched_frees: AtomicU64,
-    /// Events whose call path was cut.
-    pub truncated_stacks: AtomicU64,
-    /// Events whose remembered call path differed from the one unwound anew (only with the option `verify`).
-    pub memo_mismatches: AtomicU64,
     /// Live bytes, as of what threads have handed in. Signed.
     pub live_bytes: AtomicU64,
     /// Highest live bytes.
@@ -158,8 +165,12 @@ pub struct Header {
     pub peak_ms: AtomicU64,
     /// Live bytes at the moment that `live_bytes_at_peak` of the counters stands for.
     pub peak_snapshot_bytes: AtomicU64,
-    /// Number of that moment; counters with another number have not changed since.
-    pub peak_epoch: AtomicU64,
+    /// Events whose call path was cut.
+    pub truncated_stacks: AtomicU64,
+    /// Events whose remembered call path differed from the one unwound anew (only with the option `verify`).
+    pub memo_mismatches: AtomicU64,
+    /// To the end of the cache line.
+    pub reserved4: [AtomicU64; 2],
     /// Bytes that the program's own calls of `mmap` mapped.
     pub mapped_bytes: AtomicU64,
     /// Bytes of those unmapped again.
@@ -168,10 +179,8 @@ pub struct Header {
     pub maps: AtomicU64,
     /// Calls of `munmap`.
     pub unmaps: AtomicU64,
-    /// Unit of the series, see [`crate::series`]; 0 if there is none yet.
-    pub series: AtomicU64,
-    /// Memory limit of the cgroup in bytes, 0 if not known.
-    pub cgroup_limit_bytes: AtomicU64,
+    /// To the end of the cache line.
+    pub reserved5: [AtomicU64; 4],
     /// Executables and libraries.
     pub modules: Table,
     /// Return addresses.
@@ -265,8 +274,8 @@ pub struct ThreadBlock {
     pub name: [AtomicU64; 2],
     /// When the thread took the block, milliseconds since the start.
     pub started_ms: AtomicU64,
-    /// Next free block (table index), for the recorder.
-    pub next_free: AtomicU64,
+    /// The block's row in [`Header::threads`].
+    pub row: AtomicU64,
     /// Padding to a cache line.
     pub reserved: [AtomicU64; 3],
     /// All that was counted in this block.
@@ -278,14 +287,14 @@ pub struct ThreadBlock {
     /// Padding to a cache line.
     pub reserved_line2: [AtomicU64; 2],
     /// Site id to counters: `root[site >> 12]` is the unit of a table of [`RADIX`] words, whose word
-    /// `site >> 3 & 511` is the unit of [`COUNTERS_PER_LEAF`] counters.
+    /// `site >> 3 & 511` is the unit of a [`CountersLeaf`].
     pub root: [AtomicU64; RADIX],
 }
 
 /// Thread id of the block that all threads share.
 pub const SHARED_TID: u64 = u32::MAX as u64;
 
-/// What one thread did with the blocks of one site. Two cache lines, the first for every event.
+/// What one thread did with the blocks of one site: a cache line.
 ///
 /// `live bytes = Σ allocated_bytes − Σ freed_bytes` over all threads. In sampled mode all counts of blocks are in
 /// units of 1/256, see [`crate::weight`].
@@ -305,22 +314,37 @@ pub struct SiteCounters {
     pub live_bytes_at_peak: AtomicU64,
     /// The peak that `live_bytes_at_peak` belongs to.
     pub peak_epoch: AtomicU64,
-    /// Blocks freed that had been reallocated before.
-    pub grown_frees: AtomicU64,
-    /// Reallocations that made blocks of this site.
+    /// Unit of the site's [`Reallocations`], or 0 if there were none.
     pub reallocations: AtomicU64,
+}
+
+/// How the blocks of one site were reallocated by one thread.
+#[repr(C)]
+pub struct Reallocations {
+    /// Reallocations that made blocks of this site.
+    pub made: AtomicU64,
     /// Blocks of this site that left it by reallocation (counted in `frees` too).
-    pub reallocated_away: AtomicU64,
+    pub away: AtomicU64,
     /// Bytes copied by reallocations that moved the block.
     pub copied_bytes: AtomicU64,
     /// Reallocations that were the first of their block.
-    pub first_reallocations: AtomicU64,
-    /// Units of the eight groups of the lifetime histogram, two in a word, see [`crate::lifetime`].
-    pub lifetime_groups: [AtomicU64; 4],
+    pub first: AtomicU64,
+    /// Blocks freed that had been reallocated before.
+    pub grown_frees: AtomicU64,
+}
+
+/// A leaf of a thread's radix tree: counters that lie side by side, and the lifetimes that go with them.
+#[repr(C)]
+pub struct CountersLeaf {
+    /// Counters of the sites `8 n .. 8 n + 8`.
+    pub counters: [SiteCounters; COUNTERS_PER_LEAF as usize],
+    /// Their lifetimes.
+    pub lifetimes: [crate::lifetime::Lifetimes; COUNTERS_PER_LEAF as usize],
 }
 
 const _: () = assert!(size_of::<Header>() <= HEADER_BYTES as usize);
-const _: () = assert!(size_of::<SiteCounters>() == 128);
+const _: () = assert!(size_of::<SiteCounters>() == 64);
+const _: () = assert!(size_of::<CountersLeaf>() == 1024);
 const _: () = assert!(size_of::<ThreadBlock>().is_multiple_of(64));
 
 #[cfg(test)]

@@ -16,9 +16,9 @@
 //!             leaves       1 word        address >> leaf shift << 32 | unit     = a piece of the heap map
 //!             threads      1 word        unit of a thread's block
 //!             past threads 8 words       what ended threads did in all
-//!           thread blocks                totals, and a radix tree from site to 16 words of counters
+//!           thread blocks                totals, and a radix tree from site to counters
 //!           heap map leaves              8,192 cells of one word, see [`cell`]
-//!           lifetime groups              8 words, see [`lifetime`]
+//!           details                      reallocations of a site, whole lifetime histograms
 //!           series                       the timeline and the tracks, see [`series`]
 //! ```
 //!

@@ -3,10 +3,48 @@
 //! Only blocks that lived at least one millisecond are counted in a bucket. How many lived less is what remains of
 //! the frees that were not reallocations.
 
-/// Groups of buckets; each is 8 words that exist once a lifetime falls into them.
-pub const GROUPS: usize = 8;
-/// Buckets in a group.
-pub const BUCKETS_PER_GROUP: usize = 8;
+//!
+//! Most sites' lifetimes lie close together, so a histogram is one cache line first: a window of [`WINDOW`] buckets
+//! with 32-bit counts around the first that was seen. What falls outside, or would not fit, goes to a whole histogram
+//! that exists once it is needed.
+
+use core::sync::atomic::AtomicU64;
+
+/// Buckets of a whole histogram; it is that many words.
+pub const BUCKETS: usize = 64;
+/// Buckets of the window.
+pub const WINDOW: usize = 14;
+/// How many buckets of the window lie below the first lifetime seen.
+const BELOW: usize = 4;
+
+/// The lifetimes of one thread's frees at one site: a cache line.
+#[repr(C)]
+pub struct Lifetimes {
+    /// `unit of the whole histogram << 32 | first bucket of the window + 1`; the low half is 0 before the first.
+    pub window: AtomicU64,
+    /// Counts of the window's buckets, two in a word, the lower first.
+    pub counts: [AtomicU64; WINDOW / 2],
+}
+
+const _: () = assert!(size_of::<Lifetimes>() == 64);
+
+/// The low half of [`Lifetimes::window`] for a first lifetime in this bucket.
+#[must_use]
+pub const fn window_around(bucket: usize) -> u64 {
+    bucket.saturating_sub(BELOW) as u64 + 1
+}
+
+/// The bucket's place in a window: index of its word, and shift in the word. `None` if it is outside.
+#[must_use]
+#[inline]
+pub const fn place_in_window(window: u64, bucket: usize) -> Option<(usize, u32)> {
+    let first = (window & 0xffff_ffff) as usize;
+    if first == 0 || bucket + 1 < first || bucket + 1 >= first + WINDOW {
+        return None;
+    }
+    let place = bucket + 1 - first;
+    Some((place / 2, (place % 2) as u32 * 32))
+}
 
 /// The bucket of a lifetime of at least 1 ms.
 #[must_use]
@@ -47,7 +85,7 @@ mod tests {
     fn buckets_hold_what_their_bounds_say() {
         for ms in (1..100_000).chain([u64::from(u32::MAX), u64::MAX]) {
             let bucket = bucket_of_ms(ms);
-            assert!(bucket < GROUPS * BUCKETS_PER_GROUP);
+            assert!(bucket < BUCKETS);
             let capped = ms.min(u64::from(u32::MAX));
             assert!(capped <= upper_ms_of_bucket(bucket), "{ms} in {bucket}");
             assert!(

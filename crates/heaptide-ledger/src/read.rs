@@ -6,10 +6,10 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::layout::{
-    CHUNKS, COUNTERS_PER_LEAF, HEADER_BYTES, Header, MAGIC, RADIX, SiteCounters, Table,
-    ThreadBlock, UNIT_BYTES, VERSION, chunk_of,
+    CHUNKS, COUNTERS_PER_LEAF, CountersLeaf, HEADER_BYTES, Header, MAGIC, RADIX, Reallocations,
+    SiteCounters, Table, ThreadBlock, UNIT_BYTES, VERSION, chunk_of,
 };
-use crate::lifetime::{BUCKETS_PER_GROUP, GROUPS};
+use crate::lifetime::{BUCKETS, Lifetimes, place_in_window};
 
 /// Why a file is not a ledger that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,8 @@ pub struct Reader<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct SiteView<'a> {
     reader: Reader<'a>,
-    at: usize,
+    counters: usize,
+    lifetimes: usize,
     /// The site.
     pub site: u32,
 }
@@ -51,7 +52,19 @@ macro_rules! site_fields {
             /// The field of [`SiteCounters`] of this name.
             #[must_use]
             pub fn $name(&self) -> u64 {
-                self.reader.word(self.at + core::mem::offset_of!(SiteCounters, $name) / 8).unwrap_or(0)
+                self.reader.word(self.counters + core::mem::offset_of!(SiteCounters, $name) / 8).unwrap_or(0)
+            }
+        )*
+    };
+}
+
+macro_rules! reallocation_fields {
+    ($($name:ident = $field:ident),* $(,)?) => {
+        $(
+            /// The field of [`Reallocations`] with that meaning.
+            #[must_use]
+            pub fn $name(&self) -> u64 {
+                self.reallocation_word(core::mem::offset_of!(Reallocations, $field) / 8)
             }
         )*
     };
@@ -66,30 +79,46 @@ impl SiteView<'_> {
         temporary_or_samples,
         live_bytes_at_peak,
         peak_epoch,
-        grown_frees,
-        reallocations,
-        reallocated_away,
-        copied_bytes,
-        first_reallocations,
     );
 
-    /// Calls `visit(bucket, blocks)` for every bucket of the lifetime histogram that holds any.
+    reallocation_fields!(
+        reallocations = made,
+        reallocated_away = away,
+        copied_bytes = copied_bytes,
+        first_reallocations = first,
+        grown_frees = grown_frees,
+    );
+
+    fn reallocation_word(&self, word: usize) -> u64 {
+        let unit = self
+            .reader
+            .word(self.counters + core::mem::offset_of!(SiteCounters, reallocations) / 8);
+        unit.and_then(|unit| self.reader.unit(unit))
+            .and_then(|at| self.reader.word(at + word))
+            .unwrap_or(0)
+    }
+
+    /// Calls `visit(bucket, blocks)` for every bucket of the lifetime histogram that holds any; a bucket may come twice.
     pub fn lifetimes(&self, mut visit: impl FnMut(usize, u64)) {
-        let groups = self.at + core::mem::offset_of!(SiteCounters, lifetime_groups) / 8;
-        for group in 0..GROUPS {
-            let pair = self.reader.word(groups + group / 2).unwrap_or(0);
-            let unit = pair >> (group % 2 * 32) & 0xffff_ffff;
-            if unit == 0 {
-                continue;
-            }
-            for bucket in 0..BUCKETS_PER_GROUP {
-                let Some(place) = self.reader.unit(unit) else {
-                    break;
-                };
-                match self.reader.word(place + bucket) {
-                    Some(blocks) if blocks > 0 => visit(group * BUCKETS_PER_GROUP + bucket, blocks),
-                    _ => {}
+        let Some(window) = self.reader.word(self.lifetimes) else {
+            return;
+        };
+        for bucket in 0..BUCKETS {
+            if let Some((word, shift)) = place_in_window(window, bucket) {
+                let blocks =
+                    self.reader.word(self.lifetimes + 1 + word).unwrap_or(0) >> shift & 0xffff_ffff;
+                if blocks > 0 {
+                    visit(bucket, blocks);
                 }
+            }
+        }
+        let Some(whole) = self.reader.unit(window >> 32) else {
+            return;
+        };
+        for bucket in 0..BUCKETS {
+            match self.reader.word(whole + bucket) {
+                Some(blocks) if blocks > 0 => visit(bucket, blocks),
+                _ => {}
             }
         }
     }
@@ -144,7 +173,11 @@ impl<'a> ThreadView<'a> {
                     let site = (high << 12 | middle << 3 | low) as u32;
                     visit(SiteView {
                         reader: self.reader,
-                        at: leaf + low * (size_of::<SiteCounters>() / 8),
+                        counters: leaf + low * (size_of::<SiteCounters>() / 8),
+                        lifetimes: leaf
+                            + (core::mem::offset_of!(CountersLeaf, lifetimes)
+                                + low * size_of::<Lifetimes>())
+                                / 8,
                         site,
                     });
                 }
@@ -333,6 +366,6 @@ mod tests {
         for thread in reader.threads() {
             thread.sites_within(&mut budget, |_| visits += 1);
         }
-        assert!(visits > 0 && visits <= words.len() / 16 + 8, "{visits}");
+        assert!(visits > 0 && visits <= words.len() / 8 + 8, "{visits}");
     }
 }

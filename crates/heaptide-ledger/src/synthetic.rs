@@ -6,11 +6,11 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::layout::{
-    CHUNKS, COUNTERS_PER_LEAF, FIRST_CHUNK_ROWS, FIRST_LOCATION, HEADER_BYTES, MAGIC, MODULE_WORDS,
-    PAST_THREAD_WORDS, RADIX, SiteCounters, Table, ThreadBlock, ThreadTotals, UNIT_BYTES, VERSION,
-    chunk_of, location, state, text_word,
+    CHUNKS, COUNTERS_PER_LEAF, CountersLeaf, FIRST_CHUNK_ROWS, FIRST_LOCATION, HEADER_BYTES, MAGIC,
+    MODULE_WORDS, PAST_THREAD_WORDS, RADIX, Reallocations, SiteCounters, Table, ThreadBlock,
+    ThreadTotals, UNIT_BYTES, VERSION, chunk_of, location, state, text_word,
 };
-use crate::lifetime::{BUCKETS_PER_GROUP, bucket_of_ms};
+use crate::lifetime::{BUCKETS, bucket_of_ms, place_in_window, window_around};
 use crate::{cell, clock, header_word, series, size_class};
 
 const UNIT_WORDS: usize = (UNIT_BYTES / 8) as usize;
@@ -20,6 +20,14 @@ const UNIT_WORDS: usize = (UNIT_BYTES / 8) as usize;
 macro_rules! counter_word {
     ($field:ident) => {
         core::mem::offset_of!($crate::SiteCounters, $field) / 8
+    };
+}
+
+/// Word index of a field of [`Reallocations`].
+#[macro_export]
+macro_rules! reallocation_word {
+    ($field:ident) => {
+        core::mem::offset_of!($crate::Reallocations, $field) / 8
     };
 }
 
@@ -182,13 +190,21 @@ impl<'a> Writer<'a> {
             }
             self.get(at) as usize * UNIT_WORDS
         };
-        let counter_words = size_of::<SiteCounters>() / 8;
         let table = descend(thread.0 + thread_word!(root) + (site >> 12) as usize, RADIX);
         let leaf = descend(
             table + (site >> 3 & 511) as usize,
-            COUNTERS_PER_LEAF as usize * counter_words,
+            size_of::<CountersLeaf>() / 8,
         );
-        leaf + (site & 7) as usize * counter_words
+        leaf + (site % COUNTERS_PER_LEAF) as usize * (size_of::<SiteCounters>() / 8)
+    }
+
+    /// The word index of a thread's [`Reallocations`] at a site.
+    pub fn reallocations(&self, thread: Thread, site: u64) -> usize {
+        let at = self.counters(thread, site) + counter_word!(reallocations);
+        if self.get(at) == 0 {
+            self.set(at, self.reserve(size_of::<Reallocations>() / 8));
+        }
+        self.get(at) as usize * UNIT_WORDS
     }
 
     /// Counts `blocks` allocations of `size` bytes each.
@@ -225,15 +241,19 @@ impl<'a> Writer<'a> {
             return;
         }
         let bucket = bucket_of_ms(lived_ms);
-        let group = bucket / BUCKETS_PER_GROUP;
-        let pair = at + counter_word!(lifetime_groups) + group / 2;
-        let half = group % 2 * 32;
-        if self.get(pair) >> half & 0xffff_ffff == 0 {
-            self.add(pair, self.reserve(BUCKETS_PER_GROUP) << half);
+        let window = at + core::mem::offset_of!(CountersLeaf, lifetimes) / 8;
+        if self.get(window) == 0 {
+            self.set(window, window_around(bucket));
         }
-        let unit = self.get(pair) >> half & 0xffff_ffff;
+        if let Some((word, shift)) = place_in_window(self.get(window), bucket) {
+            self.add(window + 1 + word, blocks << shift);
+            return;
+        }
+        if self.get(window) >> 32 == 0 {
+            self.add(window, self.reserve(BUCKETS) << 32);
+        }
         self.add(
-            unit as usize * UNIT_WORDS + bucket % BUCKETS_PER_GROUP,
+            (self.get(window) >> 32) as usize * UNIT_WORDS + bucket,
             blocks,
         );
     }

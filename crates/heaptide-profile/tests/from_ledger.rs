@@ -7,7 +7,7 @@ use heaptide_ledger::series::{Moment, TrackPoint, UNKNOWN};
 use heaptide_ledger::synthetic::Writer;
 use heaptide_ledger::{
     FIRST_LOCATION, FOREIGN_CODE_LOCATION, Loss, ROOT, SHARED_TID, TRUNCATED_LOCATION,
-    counter_word, header_word, thread_word,
+    counter_word, header_word, reallocation_word, thread_word,
 };
 use heaptide_profile::{
     End, Location, Mode, ModuleId, NodeId, Problem, Profile, Site, ThreadId, from_ledger,
@@ -89,12 +89,12 @@ fn counters_of_all_threads_are_summed() {
             w.counters(first, small) + counter_word!(temporary_or_samples),
             2,
         );
-        w.add(w.counters(second, large) + counter_word!(reallocations), 1);
+        w.add(w.reallocations(second, large) + reallocation_word!(made), 1);
         w.add(
-            w.counters(first, small) + counter_word!(reallocated_away),
+            w.reallocations(first, small) + reallocation_word!(away),
             1,
         );
-        w.add(w.counters(second, large) + counter_word!(copied_bytes), 40);
+        w.add(w.reallocations(second, large) + reallocation_word!(copied_bytes), 40);
     });
     assert_eq!(
         profile.strings[profile.modules[0].path.index()],

@@ -1,0 +1,289 @@
+//! The shared file, and memory out of it.
+//!
+//! The whole range that the ledger may ever have is reserved as address space at once; the file behind it grows, and
+//! each piece is given its disk or memory blocks before anybody writes there. A full disk is then an error here, and
+//! never a `SIGBUS` in the program.
+
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+use heaptide_ledger::{
+    CHUNKS, FIRST_CHUNK_ROWS, HEADER_BYTES, Header, Loss, Table, UNIT_BYTES, chunk_of, text_word,
+};
+
+use crate::{global::Global, sys};
+
+const PAGE_BYTES: u64 = 4096;
+const GROWTH_BYTES: u64 = 1 << 20;
+/// The file is this long from the start, without blocks behind it: should it ever become impossible to lengthen it
+/// (descriptors closed, user changed), there is room for a while.
+const FIRST_LENGTH: u64 = 256 << 20;
+const RESERVATIONS: [u64; 6] = [64 << 30, 16 << 30, 4 << 30, 1 << 30, 256 << 20, 64 << 20];
+/// Linux 5.14; not in all versions of the `libc` crate.
+const MADV_POPULATE_WRITE: i32 = 23;
+
+/// Makes a new ledger at `path` (which ends with a NUL byte) and fills in what the file itself needs.
+///
+/// # Errors
+///
+/// The error number; `EEXIST` if there is such a file.
+pub fn create(global: &Global, path: &[u8], limit_bytes: u64) -> Result<(), i32> {
+    let fd = sys::open(
+        path,
+        libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW,
+        0o600,
+    )?;
+    let failed = |error| {
+        sys::close(fd);
+        Err(error)
+    };
+    if !sys::set_len(fd, FIRST_LENGTH.min(limit_bytes)) {
+        return failed(libc::EFBIG);
+    }
+    let reserved = RESERVATIONS
+        .iter()
+        .filter(|bytes| **bytes <= limit_bytes.max(RESERVATIONS[5]));
+    let mut mapped = None;
+    for bytes in reserved {
+        if let Some(base) = sys::map_shared(fd, *bytes as usize) {
+            mapped = Some((base, *bytes));
+            break;
+        }
+    }
+    let Some((base, reserved)) = mapped else {
+        return failed(libc::ENOMEM);
+    };
+    sys::advise(base, reserved as usize, libc::MADV_DONTFORK);
+    let (device, inode) = sys::identity(fd).unwrap_or((0, 0));
+    global.ledger_device.store(device, Relaxed);
+    global.ledger_inode.store(inode, Relaxed);
+    global.ledger_fd.store(fd as u64, Relaxed);
+    global
+        .ledger_length
+        .store(FIRST_LENGTH.min(limit_bytes), Relaxed);
+    global
+        .ledger_limit
+        .store(reserved.min(limit_bytes), Relaxed);
+    // The header is written by storing through this pointer; its page needs blocks before that.
+    global.ledger_populated.store(0, Relaxed);
+    if !populate(global, base, GROWTH_BYTES) {
+        global.ledger_limit.store(0, Relaxed);
+        // SAFETY: nobody has been given the address yet.
+        unsafe { sys::unmap(base, reserved as usize) };
+        return failed(libc::ENOSPC);
+    }
+    global.base.store(base as u64, Release);
+    let header = global.header();
+    header.limit_bytes.store(reserved.min(limit_bytes), Relaxed);
+    header.used_bytes.store(HEADER_BYTES, Relaxed);
+    header.file_bytes.store(GROWTH_BYTES, Relaxed);
+    Ok(())
+}
+
+/// Gives the file blocks up to `end`. Any number of threads may do so at once.
+fn populate(global: &Global, base: *mut u8, end: u64) -> bool {
+    let end = end.min(global.ledger_limit.load(Relaxed));
+    if end > global.ledger_length.load(Relaxed) && !lengthen(global, end) {
+        return false;
+    }
+    let from = global.ledger_populated.load(Acquire);
+    if end <= from {
+        return true;
+    }
+    let bytes = end - from;
+    // SAFETY: within the reservation.
+    let start = unsafe { base.add(from as usize) };
+    let populated = sys::advise(start, bytes as usize, MADV_POPULATE_WRITE)
+        || with_file(global, |fd| sys::allocate_file(fd, from, bytes));
+    if populated {
+        global.ledger_populated.fetch_max(end, Release);
+    }
+    populated
+}
+
+fn lengthen(global: &Global, end: u64) -> bool {
+    let length = (end * 2)
+        .next_multiple_of(FIRST_LENGTH)
+        .min(global.ledger_limit.load(Relaxed));
+    // `ftruncate` could shorten what another thread lengthened; `fallocate` without blocks cannot, but is not
+    // everywhere. Lengths double, so two threads here want the same.
+    let longer = with_file(global, |fd| sys::set_len(fd, length));
+    if longer {
+        global.ledger_length.fetch_max(length, Release);
+    }
+    longer
+}
+
+/// Runs `act` on the ledger's file: through the descriptor if the program has left it alone, else by its path.
+fn with_file(global: &Global, act: impl Fn(i32) -> bool) -> bool {
+    let wanted = Some((
+        global.ledger_device.load(Relaxed),
+        global.ledger_inode.load(Relaxed),
+    ));
+    let kept = global.ledger_fd.load(Relaxed) as i32;
+    if sys::identity(kept) == wanted && act(kept) {
+        return true;
+    }
+    let Ok(fd) = sys::open(global.ledger_path(), libc::O_RDWR, 0) else {
+        return false;
+    };
+    let done = sys::identity(fd) == wanted && act(fd);
+    sys::close(fd);
+    done
+}
+
+/// Hands out `bytes` of the ledger, zeroed, and returns their first unit. Whole pages begin on a page.
+pub fn allocate(global: &Global, bytes: u64) -> Result<u64, Loss> {
+    if global.full.load(Relaxed) != 0 {
+        return Err(Loss::LedgerFull);
+    }
+    let header = global.header();
+    let bytes = bytes.next_multiple_of(UNIT_BYTES);
+    let alignment = if bytes % PAGE_BYTES == 0 {
+        PAGE_BYTES
+    } else {
+        UNIT_BYTES
+    };
+    let mut used = header.used_bytes.load(Relaxed);
+    let (start, end) = loop {
+        let start = used.next_multiple_of(alignment);
+        match header
+            .used_bytes
+            .compare_exchange_weak(used, start + bytes, Relaxed, Relaxed)
+        {
+            Ok(_) => break (start, start + bytes),
+            Err(now) => used = now,
+        }
+    };
+    if end > global.ledger_populated.load(Acquire) {
+        let limit = global.ledger_limit.load(Relaxed);
+        let growth = GROWTH_BYTES
+            .max((end / 16).next_multiple_of(GROWTH_BYTES))
+            .min(32 << 20);
+        let wanted = (end + growth).next_multiple_of(GROWTH_BYTES).min(limit);
+        let loss = if end > limit {
+            Some(Loss::LedgerFull)
+        } else if populate(global, global.base.load(Relaxed) as *mut u8, wanted)
+            || populate(
+                global,
+                global.base.load(Relaxed) as *mut u8,
+                end.next_multiple_of(4096),
+            )
+        {
+            None
+        } else {
+            Some(Loss::NoSpace)
+        };
+        if let Some(loss) = loss {
+            global.full.store(1, Relaxed);
+            return Err(loss);
+        }
+        header
+            .file_bytes
+            .fetch_max(global.ledger_populated.load(Relaxed), Relaxed);
+    }
+    Ok(start / UNIT_BYTES)
+}
+
+/// Pages of the ledger that one thread fills. Threads that shared a page would have its cache lines fetched from one
+/// another, by prefetching if by nothing else.
+#[derive(Clone, Copy, Default)]
+pub struct Pages {
+    next: u64,
+    end: u64,
+}
+
+impl Pages {
+    const TAKEN_BYTES: u64 = 16 << 10;
+
+    /// Hands out `bytes`, zeroed, and returns their first unit.
+    pub fn allocate(&mut self, global: &Global, bytes: u64) -> Result<u64, Loss> {
+        let units = bytes.div_ceil(UNIT_BYTES);
+        if self.end - self.next < units {
+            self.next = allocate(global, Self::TAKEN_BYTES)?;
+            self.end = self.next + Self::TAKEN_BYTES / UNIT_BYTES;
+        }
+        let unit = self.next;
+        self.next += units;
+        Ok(unit)
+    }
+}
+
+/// Private memory of the recorder, zeroed, counted.
+pub fn private(global: &Global, bytes: usize) -> Option<*mut u8> {
+    let memory = sys::map_private(bytes)?;
+    if global.base.load(Relaxed) != 0 {
+        global
+            .header()
+            .private_bytes
+            .fetch_add(bytes as u64, Relaxed);
+    }
+    Some(memory)
+}
+
+/// Copies bytes into the ledger; the word that names them, or 0.
+pub fn text(global: &Global, bytes: &[u8]) -> u64 {
+    let bytes = &bytes[..bytes.len().min(1 << 20)];
+    if bytes.is_empty() {
+        return 0;
+    }
+    let Ok(unit) = allocate(global, bytes.len() as u64) else {
+        return 0;
+    };
+    let words = global.words(unit);
+    for (index, piece) in bytes.chunks(8).enumerate() {
+        let mut word = [0; 8];
+        word[..piece.len()].copy_from_slice(piece);
+        // SAFETY: `allocate` gave at least this many words.
+        unsafe { &*words.add(index) }.store(u64::from_le_bytes(word), Relaxed);
+    }
+    text_word(unit, bytes.len() as u64)
+}
+
+/// A new row of `words` words in a table: its index and where it is. The row is all zero.
+pub fn new_row(
+    global: &Global,
+    table: &Table,
+    words: u64,
+    limit: u64,
+    full: Loss,
+) -> Result<(u64, *const AtomicU64), Loss> {
+    if table.len.load(Relaxed) >= limit {
+        return Err(full);
+    }
+    // Row 0 stays unused.
+    let _ = table.len.compare_exchange(0, 1, Relaxed, Relaxed);
+    let index = table.len.fetch_add(1, Relaxed);
+    let (chunk, place) = chunk_of(index);
+    if chunk >= CHUNKS {
+        return Err(full);
+    }
+    let mut unit = table.chunks[chunk].load(Acquire);
+    if unit == 0 {
+        let new = allocate(global, (FIRST_CHUNK_ROWS << chunk) * words * 8)?;
+        unit = match table.chunks[chunk].compare_exchange(0, new, Release, Acquire) {
+            Ok(_) => new,
+            Err(theirs) => theirs,
+        };
+    }
+    // SAFETY: the chunk has this row.
+    Ok((index, unsafe {
+        global.words(unit).add((place * words) as usize)
+    }))
+}
+
+/// The first word of row `index`, which must have been handed out.
+#[inline]
+pub fn row(global: &Global, table: &Table, words: u64, index: u64) -> *const AtomicU64 {
+    let (chunk, place) = chunk_of(index);
+    // SAFETY: the row was handed out, so its chunk exists.
+    unsafe {
+        global
+            .words(table.chunks[chunk].load(Relaxed))
+            .add((place * words) as usize)
+    }
+}
+
+const _: () = assert!(size_of::<Header>() <= HEADER_BYTES as usize);

@@ -1,0 +1,356 @@
+//! Which file a return address belongs to, and where its unwind information lies.
+//!
+//! The answer comes from glibc's `_dl_find_object`, which takes no lock and may be called from a signal handler
+//! (glibc 2.35 and later). A module is one *stay* of a file in memory: what is loaded later at the same addresses is
+//! another module, with its own rows in the ledger.
+
+use core::{
+    ffi::{CStr, c_char, c_void},
+    sync::atomic::{
+        AtomicU64,
+        Ordering::{Acquire, Relaxed, Release},
+    },
+};
+
+use heaptide_ledger::{Loss, MODULE_WORDS, MODULES_LIMIT};
+
+use crate::{global::Global, ledger_file};
+
+/// glibc's `struct dl_find_object`.
+#[repr(C)]
+pub struct FoundObject {
+    flags: u64,
+    map_start: usize,
+    map_end: usize,
+    link_map: *const LinkMap,
+    eh_frame: *const u8,
+    reserved: [u64; 7],
+}
+
+#[repr(C)]
+struct LinkMap {
+    addr: usize,
+    name: *const c_char,
+    dynamic: *const c_void,
+    next: *const LinkMap,
+    previous: *const LinkMap,
+}
+
+/// `_dl_find_object`.
+pub type FindObject = unsafe extern "C" fn(*mut c_void, *mut FoundObject) -> i32;
+
+const KEPT: usize = 1024;
+
+/// One known module. All zero is a free place.
+pub struct Module {
+    /// First address; written last.
+    base: AtomicU64,
+    end: AtomicU64,
+    eh_frame_hdr: AtomicU64,
+    /// End of the segment that holds the unwind information.
+    eh_end: AtomicU64,
+    /// Id in the ledger; 0 once it was unloaded.
+    id: AtomicU64,
+    /// First word of the build id note's descriptor, in memory, and its value then.
+    build_id: AtomicU64,
+    build_id_word: AtomicU64,
+    link_map: AtomicU64,
+    /// 1 if it may be unloaded.
+    leaves: AtomicU64,
+}
+
+/// The known modules. All zero is none.
+pub struct Modules {
+    find: AtomicU64,
+    known: [Module; KEPT],
+}
+
+/// What unwinding needs of a module.
+#[derive(Clone, Copy)]
+pub struct Found {
+    pub id: u64,
+    pub base: u64,
+    pub eh_frame_hdr: u64,
+    pub eh_end: u64,
+}
+
+impl Modules {
+    /// Sets the function that finds objects; null if the C library has none.
+    pub fn use_finder(&self, find: *const c_void) {
+        self.find.store(find as u64, Release);
+    }
+
+    fn find_object(&self, address: u64) -> Option<FoundObject> {
+        let find = self.find.load(Relaxed);
+        if find == 0 {
+            return None;
+        }
+        // SAFETY: set from `dlsym("_dl_find_object")`.
+        let find: FindObject = unsafe { core::mem::transmute(find as *const c_void) };
+        let mut found = core::mem::MaybeUninit::<FoundObject>::uninit();
+        // SAFETY: fills the structure when it returns 0.
+        let status = unsafe { find(address as *mut c_void, found.as_mut_ptr()) };
+        // SAFETY: filled.
+        (status == 0).then(|| unsafe { found.assume_init() })
+    }
+
+    /// The module that holds `address` now, registered if it is new.
+    pub fn find(&self, global: &Global, address: u64) -> Option<Found> {
+        let object = self.find_object(address)?;
+        for module in &self.known {
+            let base = module.base.load(Acquire);
+            if base == 0 {
+                break;
+            }
+            if base == object.map_start as u64 && module.id.load(Relaxed) != 0 && module.is(&object)
+            {
+                return Some(module.found(base));
+            }
+        }
+        self.register(global, &object)
+    }
+
+    fn register(&self, global: &Global, object: &FoundObject) -> Option<Found> {
+        let header = global.header();
+        let base = object.map_start as u64;
+        // What was here before is gone.
+        for module in self
+            .known
+            .iter()
+            .filter(|module| module.base.load(Acquire) == base)
+        {
+            module.retire(global);
+        }
+        let segments = Segments::read(object);
+        let row = ledger_file::new_row(
+            global,
+            &header.modules,
+            MODULE_WORDS,
+            MODULES_LIMIT,
+            Loss::Locations,
+        )
+        .ok()?;
+        let (id, words) = row;
+        let id_bytes = segments.build_id();
+        let row = [
+            object.map_end as u64,
+            path_text(global, object),
+            ledger_file::text(global, id_bytes),
+            header.clock_ms.load(Relaxed),
+        ];
+        for (offset, value) in row.into_iter().enumerate() {
+            // SAFETY: the row has `MODULE_WORDS` words.
+            unsafe { &*words.add(offset + 1) }.store(value, Relaxed);
+        }
+        // SAFETY: as above; the first word publishes the row.
+        unsafe { &*words }.store(base, Release);
+
+        let hdr = object.eh_frame as u64;
+        let eh_end = segments.end_of_segment(hdr);
+        for module in &self.known {
+            // A place whose module was unloaded can be used again: its base is claimed first.
+            let free = module.base.load(Acquire);
+            if (free == 0 || module.id.load(Relaxed) == 0 && module.link_map.load(Relaxed) == 0)
+                && module
+                    .base
+                    .compare_exchange(free, 1, Acquire, Relaxed)
+                    .is_ok()
+            {
+                module.end.store(object.map_end as u64, Relaxed);
+                module.eh_frame_hdr.store(hdr, Relaxed);
+                module.eh_end.store(eh_end, Relaxed);
+                module.build_id.store(
+                    if id_bytes.len() >= 8 {
+                        id_bytes.as_ptr() as u64
+                    } else {
+                        0
+                    },
+                    Relaxed,
+                );
+                module.build_id_word.store(first_word(id_bytes), Relaxed);
+                module.link_map.store(object.link_map as u64, Relaxed);
+                module.leaves.store(global.dynamic.load(Relaxed), Relaxed);
+                module.id.store(id, Relaxed);
+                module.base.store(base, Release);
+                break;
+            }
+        }
+        Some(Found {
+            id,
+            base,
+            eh_frame_hdr: hdr,
+            eh_end,
+        })
+    }
+
+    /// Retires the modules that are not in memory any more, after a `dlclose`.
+    pub fn sweep(&self, global: &Global) {
+        for module in &self.known {
+            let base = module.base.load(Acquire);
+            if base == 0 {
+                break;
+            }
+            if base == 1 || module.id.load(Relaxed) == 0 {
+                continue;
+            }
+            let there = self
+                .find_object(base)
+                .is_some_and(|object| object.map_start as u64 == base && module.is(&object));
+            if !there {
+                module.retire(global);
+            }
+        }
+    }
+
+    /// Whether the module with this id may be unloaded.
+    pub fn may_leave(&self, id: u64) -> bool {
+        self.known
+            .iter()
+            .take_while(|module| module.base.load(Acquire) != 0)
+            .find(|module| module.id.load(Relaxed) == id)
+            .is_none_or(|module| module.leaves.load(Relaxed) != 0)
+    }
+}
+
+impl Module {
+    /// Whether what is mapped there now is this module still. Its own memory is mapped, as it holds code that is
+    /// being returned to.
+    fn is(&self, object: &FoundObject) -> bool {
+        if self.end.load(Relaxed) != object.map_end as u64
+            || self.link_map.load(Relaxed) != object.link_map as u64
+        {
+            return false;
+        }
+        let build_id = self.build_id.load(Relaxed);
+        // SAFETY: the note lies in the module's mapped first segment, whose place has not changed.
+        build_id == 0
+            || unsafe { (build_id as *const u64).read_unaligned() }
+                == self.build_id_word.load(Relaxed)
+    }
+
+    fn found(&self, base: u64) -> Found {
+        Found {
+            id: self.id.load(Relaxed),
+            base,
+            eh_frame_hdr: self.eh_frame_hdr.load(Relaxed),
+            eh_end: self.eh_end.load(Relaxed),
+        }
+    }
+
+    fn retire(&self, global: &Global) {
+        let id = self.id.swap(0, Relaxed);
+        if id == 0 {
+            return;
+        }
+        let header = global.header();
+        let words = ledger_file::row(global, &header.modules, MODULE_WORDS, id);
+        // SAFETY: word 5 of a row of `MODULE_WORDS`.
+        unsafe { &*words.add(5) }.store(header.clock_ms.load(Relaxed).max(1), Relaxed);
+        global
+            .return_addresses
+            .forget(self.base.load(Relaxed)..self.end.load(Relaxed));
+        self.link_map.store(0, Release);
+    }
+}
+
+fn first_word(bytes: &[u8]) -> u64 {
+    bytes
+        .first_chunk::<8>()
+        .map_or(0, |word| u64::from_ne_bytes(*word))
+}
+
+/// The module's path as text in the ledger.
+fn path_text(global: &Global, object: &FoundObject) -> u64 {
+    // SAFETY: a loaded module's link map and name live as long as it is loaded.
+    let name = unsafe { CStr::from_ptr((*object.link_map).name) }.to_bytes();
+    if name.is_empty() {
+        return global.header().exe.load(Relaxed);
+    }
+    ledger_file::text(
+        global,
+        if name.starts_with(b"linux-vdso") {
+            b"[vdso]"
+        } else {
+            name
+        },
+    )
+}
+
+/// The program headers of a mapped module.
+struct Segments {
+    start: u64,
+    /// Load address minus the addresses in the headers.
+    bias: u64,
+    end: u64,
+    headers: &'static [libc::Elf64_Phdr],
+}
+
+impl Segments {
+    fn read(object: &FoundObject) -> Segments {
+        let start = object.map_start as u64;
+        let end = object.map_end as u64;
+        // SAFETY: a loaded module's link map lives as long as it is loaded.
+        let bias = unsafe { (*object.link_map).addr } as u64;
+        let mut headers: &[libc::Elf64_Phdr] = &[];
+        // SAFETY: the first page of a module is its first segment, which begins with the ELF header if it is there.
+        let elf = unsafe { &*(start as *const libc::Elf64_Ehdr) };
+        if elf.e_ident[..4] == *b"\x7fELF" && elf.e_phoff + u64::from(elf.e_phnum) * 56 <= 4096 {
+            // SAFETY: within the first page.
+            headers = unsafe {
+                core::slice::from_raw_parts(
+                    (start + elf.e_phoff) as *const libc::Elf64_Phdr,
+                    elf.e_phnum.into(),
+                )
+            };
+        }
+        Segments {
+            start,
+            bias,
+            end,
+            headers,
+        }
+    }
+
+    fn end_of_segment(&self, address: u64) -> u64 {
+        self.headers
+            .iter()
+            .filter(|header| header.p_type == libc::PT_LOAD)
+            .map(|header| (self.bias.wrapping_add(header.p_vaddr), header.p_filesz))
+            .find(|(start, len)| (*start..start + len).contains(&address))
+            .map_or(address, |(start, len)| start + len)
+    }
+
+    /// The descriptor of the GNU build id note.
+    fn build_id(&self) -> &'static [u8] {
+        for header in self
+            .headers
+            .iter()
+            .filter(|header| header.p_type == libc::PT_NOTE)
+        {
+            let note = self.bias.wrapping_add(header.p_vaddr);
+            if note < self.start || note + header.p_memsz > self.end {
+                continue;
+            }
+            // SAFETY: a note segment lies in a loaded, readable segment.
+            let mut rest =
+                unsafe { core::slice::from_raw_parts(note as *const u8, header.p_memsz as usize) };
+            while let Some((head, body)) = rest.split_first_chunk::<12>() {
+                let field = |at: usize| {
+                    u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]])
+                        as usize
+                };
+                let (name, descriptor) = (field(0).next_multiple_of(4), field(4));
+                let Some(found) = body.get(name..name + descriptor) else {
+                    break;
+                };
+                if field(8) == 3 && body.starts_with(b"GNU\0") {
+                    return found;
+                }
+                rest = body
+                    .get(name + descriptor.next_multiple_of(4)..)
+                    .unwrap_or(&[]);
+            }
+        }
+        &[]
+    }
+}

@@ -1,0 +1,74 @@
+//! Sampled mode: which blocks are recorded, what they stand for, and how a free learns that it is none of them.
+//!
+//! Every allocated byte is a sample with the same small chance, so a block of `s` bytes is recorded with probability
+//! `1 − exp(−s/m)`, `m` the mean gap. Counting it `1 / (1 − exp(−s/m))` times makes every sum unbiased; the weight is
+//! applied to each block by its own size, before anything is summed.
+
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+use heaptide_ledger::weight::COUNT_UNITS;
+
+use crate::{counters::Weight, sys};
+
+const FILTER_BYTES: usize = 1 << 14;
+
+/// A counting filter over the addresses of sampled blocks: a zero says "not sampled" after one load from memory that
+/// stays in the cache. All zero is empty.
+pub struct SampledBlocks {
+    filter: [AtomicU8; FILTER_BYTES],
+}
+
+impl SampledBlocks {
+    #[inline]
+    fn place(&self, address: u64) -> &AtomicU8 {
+        let hash = (address >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50;
+        // SAFETY: 14 bits.
+        unsafe { self.filter.get_unchecked(hash as usize) }
+    }
+
+    /// Whether a block may be one that was recorded.
+    #[inline]
+    pub fn may_hold(&self, address: u64) -> bool {
+        self.place(address).load(Relaxed) != 0
+    }
+
+    /// Notes a recorded block.
+    pub fn add(&self, address: u64) {
+        // A place that is full stays so: it then always says "may be".
+        let _ = self
+            .place(address)
+            .fetch_update(Relaxed, Relaxed, |count| (count < 255).then(|| count + 1));
+    }
+
+    /// Forgets a recorded block.
+    pub fn remove(&self, address: u64) {
+        let _ = self.place(address).fetch_update(Relaxed, Relaxed, |count| {
+            (count != 0 && count < 255).then(|| count - 1)
+        });
+    }
+}
+
+/// What a recorded block of `size` bytes stands for.
+pub fn weight(size: u64, interval: u64) -> Weight {
+    let size = size.max(1);
+    let chance = -libm::expm1(-(size as f64) / interval as f64);
+    let blocks = libm::round(COUNT_UNITS as f64 / chance) as u64;
+    Weight {
+        blocks,
+        bytes: libm::round(size as f64 / chance) as u64,
+    }
+}
+
+/// Bytes to the next sample: exponential with mean `interval`.
+pub fn next_gap(interval: u64, seed: &mut u64) -> i64 {
+    if *seed == 0 {
+        *seed = sys::clock_ns(libc::CLOCK_MONOTONIC) ^ u64::from(sys::tid()) << 32 | 1;
+    }
+    // xorshift64*
+    *seed ^= *seed >> 12;
+    *seed ^= *seed << 25;
+    *seed ^= *seed >> 27;
+    let random = seed.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11;
+    let uniform = (random + 1) as f64 / (1_u64 << 53) as f64;
+    (-libm::log(uniform) * interval as f64) as i64 + 1
+}
