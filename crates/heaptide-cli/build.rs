@@ -29,10 +29,7 @@ const NOT_FOR_THE_LIBRARY: [&str; 9] = [
 fn main() -> ExitCode {
     match build() {
         Ok(library) => {
-            println!(
-                "cargo::rustc-env=HEAPTIDE_PRELOAD_LIBRARY={}",
-                library.display()
-            );
+            println!("cargo::rustc-env=HEAPTIDE_PRELOAD_LIBRARY={}", library.display());
             ExitCode::SUCCESS
         }
         Err(reason) => {
@@ -53,21 +50,12 @@ fn build() -> Result<PathBuf, String> {
         println!("cargo::rerun-if-changed={}", workspace.join(file).display());
     }
     for source in SOURCES {
-        println!(
-            "cargo::rerun-if-changed={}",
-            workspace.join("crates").join(source).display()
-        );
+        println!("cargo::rerun-if-changed={}", workspace.join("crates").join(source).display());
     }
 
     let cross_target = (host != target).then_some(target);
     // What the outer build needed is there already, so the network is only the second choice.
-    cargo(
-        &workspace,
-        &target_dir,
-        cross_target.as_deref(),
-        &["--offline"],
-    )
-    .or_else(|offline| {
+    cargo(&workspace, &target_dir, cross_target.as_deref(), &["--offline"]).or_else(|offline| {
         cargo(&workspace, &target_dir, cross_target.as_deref(), &[])
             .map_err(|online| format!("{online}\nand without the network:\n{offline}"))
     })?;
@@ -82,22 +70,10 @@ fn build() -> Result<PathBuf, String> {
     }
 }
 
-fn cargo(
-    workspace: &Path,
-    target_dir: &Path,
-    target: Option<&str>,
-    options: &[&str],
-) -> Result<(), String> {
+fn cargo(workspace: &Path, target_dir: &Path, target: Option<&str>, options: &[&str]) -> Result<(), String> {
     let mut cargo = Command::new(variable("CARGO")?);
     cargo
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            PACKAGE,
-            "--profile",
-            PROFILE,
-        ])
+        .args(["build", "--quiet", "--package", PACKAGE, "--profile", PROFILE])
         .arg("--manifest-path")
         .arg(workspace.join("Cargo.toml"))
         .arg("--target-dir")
@@ -112,9 +88,7 @@ fn cargo(
             cargo.env_remove(&*name);
         }
     }
-    let output = cargo
-        .output()
-        .map_err(|error| format!("cargo did not start: {error}"))?;
+    let output = cargo.output().map_err(|error| format!("cargo did not start: {error}"))?;
     match output.status.success() {
         true => Ok(()),
         false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),

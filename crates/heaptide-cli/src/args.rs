@@ -29,25 +29,13 @@ pub struct Cli {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Global {
     /// Say nothing but errors
-    #[arg(
-        short,
-        long,
-        global = true,
-        conflicts_with = "verbose",
-        display_order = 100
-    )]
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 100)]
     pub quiet: bool,
     /// Say what is being done
     #[arg(short, long, global = true, display_order = 101)]
     pub verbose: bool,
     /// When to use colours; NO_COLOR is honoured
-    #[arg(
-        long,
-        global = true,
-        value_name = "WHEN",
-        default_value = "auto",
-        display_order = 102
-    )]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", display_order = 102)]
     pub color: ColorChoice,
 }
 
@@ -242,13 +230,7 @@ pub struct PreloadPathArgs {
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// Where the recording goes [default: demo.heaptide]
-    #[arg(
-        short,
-        long,
-        value_name = "FILE",
-        default_value = "demo.heaptide",
-        hide_default_value = true
-    )]
+    #[arg(short, long, value_name = "FILE", default_value = "demo.heaptide", hide_default_value = true)]
     pub output: PathBuf,
     /// Replace FILE if it exists
     #[arg(long)]
@@ -288,13 +270,10 @@ pub fn parse() -> Cli {
 fn color_of_help(args: impl Iterator<Item = OsString>) -> clap::ColorChoice {
     let args: Vec<OsString> = args.take_while(|arg| arg != "--").collect();
     let follows = |at: usize| args.get(at + 1).and_then(|arg| arg.to_str());
-    let choice = args
-        .iter()
-        .enumerate()
-        .find_map(|(at, arg)| match arg.to_str()? {
-            "--color" => follows(at),
-            arg => arg.strip_prefix("--color="),
-        });
+    let choice = args.iter().enumerate().find_map(|(at, arg)| match arg.to_str()? {
+        "--color" => follows(at),
+        arg => arg.strip_prefix("--color="),
+    });
     match choice {
         Some("always") => clap::ColorChoice::Always,
         Some("never") => clap::ColorChoice::Never,
@@ -335,29 +314,15 @@ mod tests {
         assert_eq!(parse_size("512k"), Ok(512 << 10));
         assert_eq!(parse_size("2MiB"), Ok(2 << 20));
         assert_eq!(parse_size("1g"), Ok(1 << 30));
-        for bad in [
-            "",
-            "k",
-            "0",
-            "-1",
-            "1x",
-            "1.5m",
-            "99999999999g",
-            "18446744073709551615k",
-        ] {
+        for bad in ["", "k", "0", "-1", "1x", "1.5m", "99999999999g", "18446744073709551615k"] {
             assert!(parse_size(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn everything_behind_the_program_is_the_programs() {
-        let cli = Cli::try_parse_from([
-            "heaptide", "run", "--sample", "ls", "--quiet", "-o", "x", "--", "y",
-        ])
-        .unwrap();
-        let Command::Run(run) = cli.command else {
-            panic!("not run")
-        };
+        let cli = Cli::try_parse_from(["heaptide", "run", "--sample", "ls", "--quiet", "-o", "x", "--", "y"]).unwrap();
+        let Command::Run(run) = cli.command else { panic!("not run") };
         assert_eq!(run.command, ["ls", "--quiet", "-o", "x", "--", "y"]);
         assert_eq!(run.sample, Some(512 << 10));
         assert!(run.output.is_none() && !cli.global.quiet);

@@ -69,10 +69,7 @@ impl Failure {
 
     /// What was being tried.
     pub fn while_trying(self, what: String) -> Self {
-        Failure {
-            error: self.error.context(what),
-            ..self
-        }
+        Failure { error: self.error.context(what), ..self }
     }
 
     /// The exit code, if it is not 1.
@@ -108,11 +105,7 @@ impl Failure {
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Failure {
-            error: error.into(),
-            hint: None,
-            code: Code::Operational,
-        }
+        Failure { error: error.into(), hint: None, code: Code::Operational }
     }
 }
 

@@ -37,10 +37,7 @@ use talk::{Loudness, Talk};
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic
-            .location()
-            .map(|place| format!(" at {}:{}", place.file(), place.line()))
-            .unwrap_or_default();
+        let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
         let _ = writeln!(
             std::io::stderr(),
             "error: heaptide has a defect{place}\nhint: please report it with the command that led here"
@@ -49,14 +46,8 @@ fn main() -> ExitCode {
     }));
 
     // Not a command: what `demo` records.
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|first| first == commands::demo::SERVICE)
-    {
-        return end(
-            commands::demo::service::serve(),
-            &Talk::new(Loudness::Usual, ColorChoice::Auto),
-        );
+    if std::env::args_os().nth(1).is_some_and(|first| first == commands::demo::SERVICE) {
+        return end(commands::demo::service::serve(), &Talk::new(Loudness::Usual, ColorChoice::Auto));
     }
     let cli = args::parse();
     let loudness = match (cli.global.quiet, cli.global.verbose) {

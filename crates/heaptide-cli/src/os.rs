@@ -14,10 +14,7 @@ use memmap2::{Mmap, MmapOptions, MmapRaw};
 /// Maps a regular file to read it. A pipe or a device is refused: opening one could wait for ever.
 pub fn map_file(path: &Path) -> io::Result<Mmap> {
     if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not a regular file",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     let file = File::open(path)?;
     // SAFETY: the mapping is read-only and owned by the value returned. The bytes are the file's for as long as nobody
@@ -34,16 +31,12 @@ pub struct SharedWords {
 impl SharedWords {
     /// Maps a file that is open for reading and writing, as long as it is now.
     pub fn map(file: &File) -> io::Result<SharedWords> {
-        Ok(SharedWords {
-            map: MmapRaw::map_raw(file)?,
-        })
+        Ok(SharedWords { map: MmapRaw::map_raw(file)? })
     }
 
     /// Maps a file that is open for reading only. Writing to its words is not possible then, and nobody does.
     pub fn map_read_only(file: &File) -> io::Result<SharedWords> {
-        Ok(SharedWords {
-            map: MmapOptions::new().map_raw_read_only(file)?,
-        })
+        Ok(SharedWords { map: MmapOptions::new().map_raw_read_only(file)? })
     }
 
     /// The words. Every access is atomic: others write at the same time.
@@ -75,11 +68,7 @@ pub fn fork(child: impl FnOnce() -> u8) -> io::Result<i32> {
 /// Replaces this process by the program at `path`. Returns only why that failed.
 pub fn exec(path: &CStr, args: &[CString], env: &[CString]) -> io::Error {
     let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
-        strings
-            .iter()
-            .map(|string| string.as_ptr())
-            .chain([std::ptr::null()])
-            .collect()
+        strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
     };
     let (args, env) = (pointers(args), pointers(env));
     // SAFETY: both arrays end with a null pointer, and their strings live longer than this call.
@@ -132,8 +121,7 @@ impl SignalQueue {
     /// Starts to queue these signals. Ignored ones stay ignored.
     pub fn of(signals: impl IntoIterator<Item = i32>) -> io::Result<SignalQueue> {
         // SAFETY: a signal set is plain numbers; `sigemptyset` makes it valid before anything reads it.
-        let (mut set, mut mask_before) =
-            unsafe { std::mem::zeroed::<(libc::sigset_t, libc::sigset_t)>() };
+        let (mut set, mut mask_before) = unsafe { std::mem::zeroed::<(libc::sigset_t, libc::sigset_t)>() };
         // SAFETY: both sets are live and writable; numbers that are no signals are refused without effect.
         unsafe {
             libc::sigemptyset(&mut set);
@@ -161,13 +149,10 @@ impl SignalQueue {
         if read < record.len() {
             return None;
         }
-        let number = |at: usize| {
-            i32::from_ne_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]])
-        };
+        let number = |at: usize| i32::from_ne_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]]);
         Some(Arrived {
             signal: number(std::mem::offset_of!(libc::signalfd_siginfo, ssi_signo)),
-            from_kernel: number(std::mem::offset_of!(libc::signalfd_siginfo, ssi_code))
-                == SI_KERNEL,
+            from_kernel: number(std::mem::offset_of!(libc::signalfd_siginfo, ssi_code)) == SI_KERNEL,
         })
     }
 

@@ -13,43 +13,28 @@ use crate::error::{Attempt, Failure, Outcome};
 
 /// What `--force` says about a file that is there already.
 pub fn existing(force: bool) -> Existing {
-    if force {
-        Existing::Replace
-    } else {
-        Existing::Keep
-    }
+    if force { Existing::Replace } else { Existing::Keep }
 }
 
 /// Refuses, before any work is done, what could not be written in the end.
 pub fn check_writable(path: &Path, existing: Existing) -> Outcome<()> {
     if path.is_dir() {
-        return Err(
-            Failure::new(format!("{} is a directory", path.display())).hint("name a file with -o")
-        );
+        return Err(Failure::new(format!("{} is a directory", path.display())).hint("name a file with -o"));
     }
     if existing == Existing::Keep && path.symlink_metadata().is_ok() {
         return Err(Failure::new(format!("{} exists already", path.display()))
             .hint("--force replaces it, -o FILE writes another"));
     }
     let dir = directory_of(path);
-    let is_there = std::fs::metadata(dir)
-        .attempt(|| format!("cannot write to the directory {}", dir.display()));
+    let is_there = std::fs::metadata(dir).attempt(|| format!("cannot write to the directory {}", dir.display()));
     let elsewhere = |failure: Failure| failure.hint("-o FILE writes to another place");
     if !is_there.map_err(elsewhere)?.is_dir() {
-        return Err(elsewhere(Failure::new(format!(
-            "{} is not a directory",
-            dir.display()
-        ))));
+        return Err(elsewhere(Failure::new(format!("{} is not a directory", dir.display()))));
     }
-    rustix::fs::accessat(
-        CWD,
-        dir,
-        Access::WRITE_OK | Access::EXEC_OK,
-        AtFlags::EACCESS,
-    )
-    .map_err(io::Error::from)
-    .attempt(|| format!("cannot write to the directory {}", dir.display()))
-    .map_err(|failure| failure.hint("-o FILE writes to another place"))
+    rustix::fs::accessat(CWD, dir, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
+        .map_err(io::Error::from)
+        .attempt(|| format!("cannot write to the directory {}", dir.display()))
+        .map_err(|failure| failure.hint("-o FILE writes to another place"))
 }
 
 /// The directory that a file is in.
@@ -82,11 +67,7 @@ fn temporary_beside(path: &Path) -> PathBuf {
 }
 
 fn create_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// Gives a finished file its name.
@@ -97,9 +78,7 @@ fn place(temporary: &Path, path: &Path, existing: Existing) -> io::Result<()> {
             let flags = rustix::fs::RenameFlags::NOREPLACE;
             match rustix::fs::renameat_with(CWD, temporary, CWD, path, flags) {
                 // Some file systems cannot promise it.
-                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS)
-                    if path.symlink_metadata().is_err() =>
-                {
+                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if path.symlink_metadata().is_err() => {
                     std::fs::rename(temporary, path)
                 }
                 result => result.map_err(io::Error::from),
@@ -111,8 +90,5 @@ fn place(temporary: &Path, path: &Path, existing: Existing) -> io::Result<()> {
 /// Writes to stdout, to the end.
 pub fn write_stdout(bytes: &[u8]) -> Outcome<()> {
     let mut stdout = io::stdout().lock();
-    stdout
-        .write_all(bytes)
-        .and_then(|()| stdout.flush())
-        .attempt(|| "cannot write to stdout".to_owned())
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).attempt(|| "cannot write to stdout".to_owned())
 }

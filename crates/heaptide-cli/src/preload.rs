@@ -25,37 +25,21 @@ pub struct Placed {
 impl Placed {
     /// Puts the library into `dir`, or into memory where nothing in `dir` can be mapped as code.
     pub fn in_dir(dir: &Path) -> io::Result<Placed> {
-        let may_execute = rustix::fs::statvfs(dir)
-            .is_ok_and(|stat| !stat.f_flag.contains(StatVfsMountFlags::NOEXEC));
+        let may_execute = rustix::fs::statvfs(dir).is_ok_and(|stat| !stat.f_flag.contains(StatVfsMountFlags::NOEXEC));
         if !may_execute || !is_loadable_path(dir) {
             return Placed::in_memory();
         }
         let path = dir.join(LIBRARY_NAME);
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o700)
-            .open(&path)?
-            .write_all(LIBRARY)?;
-        Ok(Placed {
-            path,
-            _memory: None,
-        })
+        OpenOptions::new().write(true).create_new(true).mode(0o700).open(&path)?.write_all(LIBRARY)?;
+        Ok(Placed { path, _memory: None })
     }
 
     /// A file without a place in any file system, reached through this process.
     fn in_memory() -> io::Result<Placed> {
         let mut file = File::from(rustix::fs::memfd_create(LIBRARY_NAME, MemfdFlags::CLOEXEC)?);
         file.write_all(LIBRARY)?;
-        let path = PathBuf::from(format!(
-            "/proc/{}/fd/{}",
-            std::process::id(),
-            file.as_raw_fd()
-        ));
-        Ok(Placed {
-            path,
-            _memory: Some(file),
-        })
+        let path = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
+        Ok(Placed { path, _memory: Some(file) })
     }
 
     /// The value of `LD_PRELOAD`: this library in front of those asked for already. Libraries of other recordings
@@ -63,10 +47,7 @@ impl Placed {
     pub fn ld_preload(&self, before: Option<&OsStr>) -> OsString {
         let mut value = self.path.clone().into_os_string();
         let others = before.map(OsStr::as_bytes).unwrap_or_default();
-        for other in others
-            .split(|&byte| byte == b':' || byte == b' ')
-            .filter(|other| !is_recorder(other))
-        {
+        for other in others.split(|&byte| byte == b':' || byte == b' ').filter(|other| !is_recorder(other)) {
             value.push(":");
             value.push(OsStr::from_bytes(other));
         }
@@ -80,9 +61,5 @@ fn is_recorder(library: &[u8]) -> bool {
 
 /// Whether the loader takes a path in `LD_PRELOAD` as it is: no separators, nothing that it expands.
 pub fn is_loadable_path(path: &Path) -> bool {
-    !path
-        .as_os_str()
-        .as_bytes()
-        .iter()
-        .any(|byte| matches!(byte, b':' | b'$') || byte.is_ascii_whitespace())
+    !path.as_os_str().as_bytes().iter().any(|byte| matches!(byte, b':' | b'$') || byte.is_ascii_whitespace())
 }

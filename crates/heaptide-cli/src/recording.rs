@@ -28,35 +28,23 @@ pub struct Recording {
 /// Reads a finished recording, or a ledger as it is at this moment.
 pub fn open(path: &Path) -> Outcome<Recording> {
     match heaptide_profile::open(path) {
-        Ok(opened) => Ok(Recording {
-            profile: opened.profile,
-            problems: opened.problems,
-        }),
+        Ok(opened) => Ok(Recording { profile: opened.profile, problems: opened.problems }),
         Err(error) => Err(advise(error)),
     }
 }
 
 fn advise(error: OpenError) -> Failure {
     let (code, hint) = match &error {
-        OpenError::Io { .. } | OpenError::NotAFile(_) | OpenError::TooLong { .. } => (
-            Code::Operational,
-            "`heaptide report` without a file lists the recordings that are there",
-        ),
-        OpenError::Unknown(_) => (
-            Code::Operational,
-            "recordings are made with `heaptide run -- CMD`",
-        ),
-        OpenError::Recording {
-            source: ReadError::Newer { .. },
-            ..
-        } => (
-            Code::Operational,
-            "use the heaptide that made it, or a newer one",
-        ),
-        OpenError::Recording { .. } | OpenError::Ledger { .. } => (
-            Code::Damaged,
-            "nothing can be read of this one; restore it from a copy, or record again",
-        ),
+        OpenError::Io { .. } | OpenError::NotAFile(_) | OpenError::TooLong { .. } => {
+            (Code::Operational, "`heaptide report` without a file lists the recordings that are there")
+        }
+        OpenError::Unknown(_) => (Code::Operational, "recordings are made with `heaptide run -- CMD`"),
+        OpenError::Recording { source: ReadError::Newer { .. }, .. } => {
+            (Code::Operational, "use the heaptide that made it, or a newer one")
+        }
+        OpenError::Recording { .. } | OpenError::Ledger { .. } => {
+            (Code::Damaged, "nothing can be read of this one; restore it from a copy, or record again")
+        }
     };
     Failure::from(error).code(code).hint(hint)
 }
@@ -73,20 +61,13 @@ pub fn symbolize(profile: &mut Profile, talk: &Talk) {
     let mut progress = SymbolsLine::new(talk);
     let problems = Symbolizer::new().symbolize(profile, &mut |at| progress.draw(at));
     progress.erase();
-    let told = if talk.loudness() == Loudness::Verbose {
-        usize::MAX
-    } else {
-        TOLD_PROBLEMS
-    };
+    let told = if talk.loudness() == Loudness::Verbose { usize::MAX } else { TOLD_PROBLEMS };
     for problem in problems.iter().take(told) {
         talk.warning(&problem.to_string());
         talk.advice(&problem.hint());
     }
     if problems.len() > told {
-        talk.warning(&format!(
-            "{} more modules lack names or lines; --verbose lists them",
-            problems.len() - told
-        ));
+        talk.warning(&format!("{} more modules lack names or lines; --verbose lists them", problems.len() - told));
     }
 }
 
@@ -101,26 +82,13 @@ pub fn classify(frame: &FrameText<'_>) -> FrameClass {
         origin::Origin::User => Origin::User,
     };
     let krate = origin::crate_or_module_name(function, frame.file, module);
-    FrameClass {
-        origin,
-        krate: (!krate.is_empty()).then(|| krate.to_owned()),
-    }
+    FrameClass { origin, krate: (!krate.is_empty()).then(|| krate.to_owned()) }
 }
 
 /// `<exe>.<pid>.heaptide`, for a recording without another name.
 pub fn default_name(profile: &Profile) -> PathBuf {
-    let exe = profile
-        .program
-        .exe
-        .rsplit('/')
-        .next()
-        .filter(|name| !name.is_empty())
-        .unwrap_or("program");
-    let exe: String = exe
-        .chars()
-        .map(|c| if c.is_control() { '_' } else { c })
-        .take(100)
-        .collect();
+    let exe = profile.program.exe.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("program");
+    let exe: String = exe.chars().map(|c| if c.is_control() { '_' } else { c }).take(100).collect();
     PathBuf::from(format!("{exe}.{}.heaptide", profile.program.pid))
 }
 
@@ -135,11 +103,7 @@ impl SymbolsLine {
     fn new(talk: &Talk) -> SymbolsLine {
         let is_wanted = talk.loudness() > Loudness::Quiet && io::stderr().is_terminal();
         // Most programs need no line at all.
-        SymbolsLine {
-            is_wanted,
-            is_drawn: false,
-            due: Instant::now() + Duration::from_millis(300),
-        }
+        SymbolsLine { is_wanted, is_drawn: false, due: Instant::now() + Duration::from_millis(300) }
     }
 
     fn draw(&mut self, at: Progress<'_>) {
@@ -150,10 +114,7 @@ impl SymbolsLine {
         let module = at.module.rsplit('/').next().unwrap_or_default();
         let module: String = heaptide_report::escape(module).chars().take(40).collect();
         let percent = at.done * 100 / at.total.max(1);
-        let _ = write!(
-            io::stderr(),
-            "\r\x1b[2Kheaptide: looking up names  {percent:>3}%  {module}\r"
-        );
+        let _ = write!(io::stderr(), "\r\x1b[2Kheaptide: looking up names  {percent:>3}%  {module}\r");
         self.is_drawn = true;
     }
 

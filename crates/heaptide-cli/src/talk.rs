@@ -40,8 +40,7 @@ pub fn columns(stream: Stream) -> Option<usize> {
         Stream::Stderr => terminal_size::terminal_size_of(io::stderr()),
     };
     // A terminal that was never told its size has none.
-    size.map(|(width, _)| usize::from(width.0))
-        .filter(|&width| width > 0)
+    size.map(|(width, _)| usize::from(width.0)).filter(|&width| width > 0)
 }
 
 const RED: &str = "1;31";
@@ -57,10 +56,7 @@ impl Talk {
 
     /// Says errors only, for the many of which one stands for all.
     pub fn quieter(&self) -> Talk {
-        Talk {
-            loudness: Loudness::Quiet,
-            ..*self
-        }
+        Talk { loudness: Loudness::Quiet, ..*self }
     }
 
     /// How much is said.

@@ -14,11 +14,7 @@ fn elf(class: u8, data: u8, kind: u16, machine: u16) -> Vec<u8> {
     let mut header = vec![0; 64];
     header[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', class, data, 1]);
     let word = |value: u16| {
-        if data == 1 {
-            value.to_le_bytes()
-        } else {
-            value.to_be_bytes()
-        }
+        if data == 1 { value.to_le_bytes() } else { value.to_be_bytes() }
     };
     header[16..18].copy_from_slice(&word(kind));
     header[18..20].copy_from_slice(&word(machine));
@@ -47,23 +43,10 @@ fn a_missing_program_is_127() {
         &place,
         "no-such-program",
         127,
-        &[
-            "error: cannot run no-such-program",
-            "caused by: no program of that name",
-        ],
+        &["error: cannot run no-such-program", "caused by: no program of that name"],
     );
-    check_run(
-        &place,
-        "./no-such-program",
-        127,
-        &["caused by: no such file"],
-    );
-    check_run(
-        &place,
-        "./no/such/program",
-        127,
-        &["caused by: no such file"],
-    );
+    check_run(&place, "./no-such-program", 127, &["caused by: no such file"]);
+    check_run(&place, "./no/such/program", 127, &["caused by: no such file"]);
     check_run(&place, "", 127, &["caused by: no program"]);
 }
 
@@ -72,33 +55,13 @@ fn what_cannot_be_executed_is_126() {
     let place = Place::new();
     fs::write(place.path("data"), "#!/bin/sh\n").unwrap();
     check_run(&place, "./data", 126, &["it is not executable"]);
-    check_run(
-        &place,
-        place.dir().to_str().unwrap(),
-        126,
-        &["it is a directory"],
-    );
+    check_run(&place, place.dir().to_str().unwrap(), 126, &["it is a directory"]);
     place.executable("binary", b"\x00\x01\x02\x03binary\n");
-    check_run(
-        &place,
-        "./binary",
-        126,
-        &["neither an ELF file nor a script"],
-    );
+    check_run(&place, "./binary", 126, &["neither an ELF file nor a script"]);
     place.executable("empty", b"");
-    check_run(
-        &place,
-        "./empty",
-        126,
-        &["neither an ELF file nor a script"],
-    );
+    check_run(&place, "./empty", 126, &["neither an ELF file nor a script"]);
     place.executable("lost", "#!/no/such/interpreter\n");
-    check_run(
-        &place,
-        "./lost",
-        126,
-        &["interpreter /no/such/interpreter cannot be executed: no such file"],
-    );
+    check_run(&place, "./lost", 126, &["interpreter /no/such/interpreter cannot be executed: no such file"]);
     place.executable("nameless", "#!  \n");
     check_run(&place, "./nameless", 126, &["names no interpreter"]);
     let circle = place.path("circle");
@@ -109,18 +72,9 @@ fn what_cannot_be_executed_is_126() {
 #[test]
 fn executables_for_other_machines_are_refused_before_they_start() {
     let place = Place::new();
-    let other = if cfg!(target_arch = "x86_64") {
-        AARCH64
-    } else {
-        X86_64
-    };
+    let other = if cfg!(target_arch = "x86_64") { AARCH64 } else { X86_64 };
     place.executable("other", elf(2, 1, EXECUTABLE, other));
-    check_run(
-        &place,
-        "./other",
-        126,
-        &["it is made for", "this machine is"],
-    );
+    check_run(&place, "./other", 126, &["it is made for", "this machine is"]);
     place.executable("big", elf(2, 2, EXECUTABLE, S390));
     check_run(&place, "./big", 126, &["it is made for s390x"]);
     place.executable("cut", &elf(2, 1, EXECUTABLE, other)[..10]);
@@ -132,21 +86,11 @@ fn executables_for_other_machines_are_refused_before_they_start() {
 fn executables_that_the_recorder_cannot_enter_are_refused_before_they_start() {
     let place = Place::new();
     place.executable("small", elf(1, 1, EXECUTABLE, I386));
-    check_run(
-        &place,
-        "./small",
-        125,
-        &["cannot record ./small", "it is a 32-bit program"],
-    );
+    check_run(&place, "./small", 125, &["cannot record ./small", "it is a 32-bit program"]);
     place.executable("object", elf(2, 1, OBJECT, X86_64));
     check_run(&place, "./object", 126, &["an object file, not linked yet"]);
     let program = place.compile("static", "int main(void) { return 3; }", &["-static"]);
-    check_run(
-        &place,
-        program.to_str().unwrap(),
-        125,
-        &["it is statically linked", "without -static"],
-    );
+    check_run(&place, program.to_str().unwrap(), 125, &["it is statically linked", "without -static"]);
 }
 
 #[test]
@@ -154,20 +98,10 @@ fn scripts_run() {
     let place = Place::new();
     place.executable("with", "#!/bin/sh\necho \"$0 $1\"\nexit 5\n");
     let ran = place.run(["run", "./with", "a b"]);
-    assert_eq!(
-        (ran.code(), ran.stdout.as_str()),
-        (Some(5), "./with a b\n"),
-        "{}",
-        ran.stderr
-    );
+    assert_eq!((ran.code(), ran.stdout.as_str()), (Some(5), "./with a b\n"), "{}", ran.stderr);
     place.executable("without", "echo \"$1\"\nexit 6\n");
     let ran = place.run(["run", "./without", "--quiet"]);
-    assert_eq!(
-        (ran.code(), ran.stdout.as_str()),
-        (Some(6), "--quiet\n"),
-        "{}",
-        ran.stderr
-    );
+    assert_eq!((ran.code(), ran.stdout.as_str()), (Some(6), "--quiet\n"), "{}", ran.stderr);
     place.executable("by-env", "#!/usr/bin/env sh\nexit 7\n");
     assert_eq!(place.run(["run", "./by-env"]).code(), Some(7));
 }
@@ -180,16 +114,12 @@ fn an_output_that_exists_is_kept() {
     ran.fails(125, &["error: old exists already", "hint: --force"]);
     assert_eq!(ran.stdout, "", "the program was not started");
     assert_eq!(fs::read(place.path("old")).unwrap(), b"precious");
-    place
-        .run(["run", "-o", "old", "--force", "true"])
-        .succeeds();
+    place.run(["run", "-o", "old", "--force", "true"]).succeeds();
     place.run(["report", "old"]).succeeds();
 
     place.run(["report", "old", "-o", "report.txt"]).succeeds();
     let first = fs::read(place.path("report.txt")).unwrap();
-    place
-        .run(["report", "old", "--format", "json", "-o", "report.txt"])
-        .fails(1, &["report.txt exists already"]);
+    place.run(["report", "old", "--format", "json", "-o", "report.txt"]).fails(1, &["report.txt exists already"]);
     assert_eq!(fs::read(place.path("report.txt")).unwrap(), first);
 }
 
@@ -198,15 +128,9 @@ fn an_output_that_cannot_be_written_is_found_before_the_start() {
     let place = Place::new();
     fs::create_dir(place.path("dir")).unwrap();
     for (output, words) in [
-        (
-            "no/such/dir/file",
-            ["cannot write to the directory no/such/dir", "No such file"],
-        ),
+        ("no/such/dir/file", ["cannot write to the directory no/such/dir", "No such file"]),
         ("dir", ["error: dir is a directory", "hint: name a file"]),
-        (
-            "/proc/version/file",
-            ["error: /proc/version is not a directory", "hint: -o FILE"],
-        ),
+        ("/proc/version/file", ["error: /proc/version is not a directory", "hint: -o FILE"]),
         ("/proc/1/file", ["cannot", "hint: "]),
     ] {
         let ran = place.run(["run", "-o", output, "--", "sh", "-c", "echo started"]);
@@ -234,9 +158,7 @@ fn usage_errors_are_2() {
     check(&["--color", "sometimes", "report"], "invalid value");
     check(&["completions", "no-such-shell"], "invalid value");
     place.run(["run", "-o", "x", "true"]).succeeds();
-    place
-        .run(["report", "x", "--filter", "("])
-        .fails(2, &["--filter", "caused by:", "hint:"]);
+    place.run(["report", "x", "--filter", "("]).fails(2, &["--filter", "caused by:", "hint:"]);
 }
 
 #[test]
@@ -244,10 +166,7 @@ fn files_that_are_no_recordings_are_refused() {
     let place = Place::new();
     fs::write(place.path("text"), "hello").unwrap();
     fs::write(place.path("empty"), "").unwrap();
-    let made = std::process::Command::new("mkfifo")
-        .arg(place.path("pipe"))
-        .status()
-        .unwrap();
+    let made = std::process::Command::new("mkfifo").arg(place.path("pipe")).status().unwrap();
     assert!(made.success());
     for (file, words) in [
         ("nothing", "No such file"),
@@ -263,9 +182,7 @@ fn files_that_are_no_recordings_are_refused() {
 #[test]
 fn damaged_recordings_are_read_in_part() {
     let place = Place::new();
-    place
-        .run(["run", "-q", "-o", "whole", "sh", "-c", "true"])
-        .succeeds();
+    place.run(["run", "-q", "-o", "whole", "sh", "-c", "true"]).succeeds();
     let whole = fs::read(place.path("whole")).unwrap();
     let check = |name: &str, content: &[u8]| {
         fs::write(place.path(name), content).unwrap();
@@ -275,16 +192,8 @@ fn damaged_recordings_are_read_in_part() {
     };
     let cut = check("cut", &whole[..whole.len() - 70]);
     assert_eq!(cut.code(), Some(4), "{}", cut.stderr);
-    assert!(
-        cut.stderr.contains("warning: cut is damaged"),
-        "{}",
-        cut.stderr
-    );
-    assert!(
-        cut.stdout.contains("Totals") || cut.stdout.contains("heap"),
-        "{}",
-        cut.stdout
-    );
+    assert!(cut.stderr.contains("warning: cut is damaged"), "{}", cut.stderr);
+    assert!(cut.stdout.contains("Totals") || cut.stdout.contains("heap"), "{}", cut.stdout);
 
     let mut flipped = whole.clone();
     let middle = whole.len() / 2;
@@ -304,33 +213,18 @@ fn newer_formats_are_named() {
     ledger[8..16].copy_from_slice(&99_u64.to_le_bytes());
     fs::write(place.path("ledger"), ledger).unwrap();
     let ran = place.run(["report", "ledger"]);
-    assert!(
-        ran.stderr.contains("99") && ran.stderr.contains("newer"),
-        "{}",
-        ran.stderr
-    );
+    assert!(ran.stderr.contains("99") && ran.stderr.contains("newer"), "{}", ran.stderr);
     assert_ne!(ran.code(), Some(0));
 }
 
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let place = Place::new();
-    place
-        .run(["run", "-q", "-o", "x.heaptide", "sh", "-c", "true"])
-        .succeeds();
-    for args in [
-        &["report", "x.heaptide", "--all-frames"][..],
-        &["man"],
-        &["completions", "bash"],
-        &["doctor"],
-        &["report"],
-    ] {
-        let mut child = place
-            .heaptide(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    place.run(["run", "-q", "-o", "x.heaptide", "sh", "-c", "true"]).succeeds();
+    for args in
+        [&["report", "x.heaptide", "--all-frames"][..], &["man"], &["completions", "bash"], &["doctor"], &["report"]]
+    {
+        let mut child = place.heaptide(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let ran = Ran::of(child.wait_with_output().unwrap());
         assert_eq!((ran.code(), ran.stderr.as_str()), (Some(0), ""), "{args:?}");
@@ -340,35 +234,17 @@ fn a_reader_that_goes_away_is_no_failure() {
 #[test]
 fn a_full_disk_is_an_error() {
     let place = Place::new();
-    place
-        .run(["run", "-q", "-o", "x", "sh", "-c", "true"])
-        .succeeds();
-    let full = fs::OpenOptions::new()
-        .write(true)
-        .open("/dev/full")
-        .unwrap();
-    let ran = Ran::of(
-        place
-            .heaptide(["report", "x"])
-            .stdout(full)
-            .output()
-            .unwrap(),
-    );
+    place.run(["run", "-q", "-o", "x", "sh", "-c", "true"]).succeeds();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ran = Ran::of(place.heaptide(["report", "x"]).stdout(full).output().unwrap());
     ran.fails(1, &["cannot write to stdout", "No space left"]);
 }
 
 #[test]
 fn nobody_listening_on_stderr_is_no_failure() {
     let place = Place::new();
-    let full = fs::OpenOptions::new()
-        .write(true)
-        .open("/dev/full")
-        .unwrap();
-    let status = place
-        .heaptide(["run", "sh", "-c", "exit 9"])
-        .stderr(full)
-        .status()
-        .unwrap();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let status = place.heaptide(["run", "sh", "-c", "exit 9"]).stderr(full).status().unwrap();
     assert_eq!(status.code(), Some(9));
 }
 

@@ -59,29 +59,14 @@ const KNOWN: [Known; 8] = [
     Known {
         name: "mimalloc",
         role: Role::CalledDirectly,
-        functions: &[
-            "mi_malloc",
-            "mi_malloc_aligned",
-            "mi_heap_malloc",
-            "_mi_malloc_generic",
-            "mi_free",
-        ],
+        functions: &["mi_malloc", "mi_malloc_aligned", "mi_heap_malloc", "_mi_malloc_generic", "mi_free"],
         texts: &[("mimal", "loc: ")],
     },
     Known {
         name: "tcmalloc",
         role: Role::CalledDirectly,
-        functions: &[
-            "tc_malloc",
-            "tc_new",
-            "tc_free",
-            "TCMallocInternalMalloc",
-            "TCMallocInternalNew",
-        ],
-        texts: &[
-            ("TCMALLOC_", "SAMPLE_PARAMETER"),
-            ("tcmalloc: ", "large alloc"),
-        ],
+        functions: &["tc_malloc", "tc_new", "tc_free", "TCMallocInternalMalloc", "TCMallocInternalNew"],
+        texts: &[("TCMALLOC_", "SAMPLE_PARAMETER"), ("tcmalloc: ", "large alloc")],
     },
     Known {
         name: "snmalloc",
@@ -89,34 +74,18 @@ const KNOWN: [Known; 8] = [
         functions: &["sn_malloc", "sn_rust_alloc", "sn_free"],
         texts: &[],
     },
-    Known {
-        name: "rpmalloc",
-        role: Role::CalledDirectly,
-        functions: &["rpmalloc", "rpfree"],
-        texts: &[],
-    },
+    Known { name: "rpmalloc", role: Role::CalledDirectly, functions: &["rpmalloc", "rpfree"], texts: &[] },
     Known {
         name: "Scudo",
         role: Role::CalledDirectly,
         functions: &["scudo_allocate", "scudo_malloc"],
         texts: &[("Scudo ", "ERROR: ")],
     },
-    Known {
-        name: "dlmalloc",
-        role: Role::CalledDirectly,
-        functions: &["dlmalloc", "dlfree"],
-        texts: &[],
-    },
+    Known { name: "dlmalloc", role: Role::CalledDirectly, functions: &["dlmalloc", "dlfree"], texts: &[] },
     Known {
         name: "a sanitizer",
         role: Role::Sanitizer,
-        functions: &[
-            "__asan_init",
-            "__msan_init",
-            "__tsan_init",
-            "__lsan_init",
-            "__hwasan_init",
-        ],
+        functions: &["__asan_init", "__msan_init", "__tsan_init", "__lsan_init", "__hwasan_init"],
         texts: &[],
     },
 ];
@@ -126,12 +95,7 @@ pub fn find(file: &ElfFile64<'_, LittleEndian>) -> Vec<OwnAllocator> {
     let mut evidence: Vec<Vec<String>> = vec![Vec::new(); KNOWN.len()];
     for name in defined_functions(file) {
         for (known, evidence) in KNOWN.iter().zip(&mut evidence) {
-            if known
-                .functions
-                .iter()
-                .any(|function| function.as_bytes() == name)
-                && evidence.len() < SHOWN_SYMBOLS
-            {
+            if known.functions.iter().any(|function| function.as_bytes() == name) && evidence.len() < SHOWN_SYMBOLS {
                 evidence.push(String::from_utf8_lossy(name).into_owned());
                 evidence.dedup();
             }
@@ -139,10 +103,7 @@ pub fn find(file: &ElfFile64<'_, LittleEndian>) -> Vec<OwnAllocator> {
     }
     if file.elf_symbol_table().is_empty() {
         for (known, evidence) in KNOWN.iter().zip(&mut evidence) {
-            let mut texts = known
-                .texts
-                .iter()
-                .map(|(begin, end)| format!("{begin}{end}"));
+            let mut texts = known.texts.iter().map(|(begin, end)| format!("{begin}{end}"));
             let text = texts.find(|text| evidence.is_empty() && has_text(file, text.as_bytes()));
             evidence.extend(text.map(|text| format!("the text {text:?}")));
         }
@@ -151,28 +112,17 @@ pub fn find(file: &ElfFile64<'_, LittleEndian>) -> Vec<OwnAllocator> {
         .iter()
         .zip(evidence)
         .filter(|(_, evidence)| !evidence.is_empty())
-        .map(|(known, evidence)| OwnAllocator {
-            name: known.name,
-            evidence,
-            role: known.role,
-        })
+        .map(|(known, evidence)| OwnAllocator { name: known.name, evidence, role: known.role })
         .collect();
 
     if exports(file, b"malloc") {
         let evidence = "malloc".to_owned();
-        if let Some(allocator) = found
-            .iter_mut()
-            .find(|allocator| allocator.role == Role::CalledDirectly)
-        {
+        if let Some(allocator) = found.iter_mut().find(|allocator| allocator.role == Role::CalledDirectly) {
             allocator.role = Role::ReplacesMalloc;
             allocator.evidence.insert(0, evidence);
         } else if found.is_empty() {
             let name = "an allocator of its own";
-            found.push(OwnAllocator {
-                name,
-                evidence: vec![evidence],
-                role: Role::ReplacesMalloc,
-            });
+            found.push(OwnAllocator { name, evidence: vec![evidence], role: Role::ReplacesMalloc });
         }
     }
     found
@@ -186,9 +136,7 @@ fn defined_functions<'d>(file: &ElfFile64<'d, LittleEndian>) -> impl Iterator<It
         table
             .symbols()
             .iter()
-            .filter(|symbol| {
-                symbol.st_value(LittleEndian) != 0 && !symbol.is_undefined(LittleEndian)
-            })
+            .filter(|symbol| symbol.st_value(LittleEndian) != 0 && !symbol.is_undefined(LittleEndian))
             .filter_map(move |symbol| symbol.name(LittleEndian, strings).ok())
     })
 }
@@ -205,10 +153,7 @@ fn exports(file: &ElfFile64<'_, LittleEndian>, function: &[u8]) -> bool {
 
 /// Whether a text stands among the file's constants.
 pub fn has_text(file: &ElfFile64<'_, LittleEndian>, text: &[u8]) -> bool {
-    let Some(data) = file
-        .section_by_name(".rodata")
-        .and_then(|section| section.data().ok())
-    else {
+    let Some(data) = file.section_by_name(".rodata").and_then(|section| section.data().ok()) else {
         return false;
     };
     memmem::find(&data[..data.len().min(TEXT_BYTES)], text).is_some()

@@ -33,15 +33,10 @@ impl DebugInfo {
         let Some(file) = file else {
             return DebugInfo::Stripped;
         };
-        let has = |name: &str| {
-            file.section_by_name(name)
-                .is_some_and(|section| section.size() > 0)
-        };
+        let has = |name: &str| file.section_by_name(name).is_some_and(|section| section.size() > 0);
         if has(".debug_info") {
             return match is_split(file) {
-                true => DebugInfo::Split {
-                    package: package_of(path),
-                },
+                true => DebugInfo::Split { package: package_of(path) },
                 false => DebugInfo::Inside,
             };
         }
@@ -59,15 +54,10 @@ impl DebugInfo {
 fn is_split(file: &ElfFile64<'_, LittleEndian>) -> bool {
     const SKELETON: u8 = 4;
     // `data` is as it is stored: of compressed sections nothing is known here.
-    let data = |name: &str| {
-        file.section_by_name(name)
-            .and_then(|section| section.data().ok())
-            .unwrap_or_default()
-    };
+    let data = |name: &str| file.section_by_name(name).and_then(|section| section.data().ok()).unwrap_or_default();
     let mut units = data(".debug_info");
     let mut has_version_4 = false;
-    while let Some((&[a, b, c, d, version_low, version_high, kind], _)) = units.split_first_chunk()
-    {
+    while let Some((&[a, b, c, d, version_low, version_high, kind], _)) = units.split_first_chunk() {
         let version = u16::from_le_bytes([version_low, version_high]);
         match version {
             5 if kind == SKELETON => return true,
@@ -89,17 +79,8 @@ fn package_of(path: &Path) -> Option<PathBuf> {
 
 fn by_build_id(file: &ElfFile64<'_, LittleEndian>) -> Option<PathBuf> {
     let (first, rest) = file.build_id().ok()??.split_first()?;
-    let hex = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
-    let path = PathBuf::from(format!(
-        "{DEBUG_DIR}/.build-id/{}/{}.debug",
-        hex(&[*first]),
-        hex(rest)
-    ));
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let path = PathBuf::from(format!("{DEBUG_DIR}/.build-id/{}/{}.debug", hex(&[*first]), hex(rest)));
     path.is_file().then_some(path)
 }
 
@@ -109,11 +90,7 @@ fn by_link(path: &Path, file: &ElfFile64<'_, LittleEndian>) -> Option<PathBuf> {
     let name = Path::new(std::ffi::OsStr::from_bytes(name)).file_name()?;
     let dir = std::fs::canonicalize(path).ok()?.parent()?.to_path_buf();
     let in_system = Path::new(DEBUG_DIR).join(dir.strip_prefix("/").ok()?);
-    [
-        dir.join(name),
-        dir.join(".debug").join(name),
-        in_system.join(name),
-    ]
-    .into_iter()
-    .find(|candidate| candidate.is_file() && candidate != path)
+    [dir.join(name), dir.join(".debug").join(name), in_system.join(name)]
+        .into_iter()
+        .find(|candidate| candidate.is_file() && candidate != path)
 }

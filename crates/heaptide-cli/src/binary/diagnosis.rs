@@ -33,19 +33,11 @@ pub struct Remark {
 }
 
 fn remark(effect: Effect, what: impl Into<String>) -> Remark {
-    Remark {
-        effect,
-        what: what.into(),
-        advice: None,
-    }
+    Remark { effect, what: what.into(), advice: None }
 }
 
 fn advised(effect: Effect, what: impl Into<String>, advice: impl Into<String>) -> Remark {
-    Remark {
-        effect,
-        what: what.into(),
-        advice: Some(advice.into()),
-    }
+    Remark { effect, what: what.into(), advice: Some(advice.into()) }
 }
 
 /// Everything worth saying about `image`, in the order of a doctor's visit.
@@ -65,21 +57,15 @@ pub fn remarks(image: &Image) -> Vec<Remark> {
 fn of_linkage(image: &Image) -> Remark {
     let arch = std::env::consts::ARCH;
     match &image.linkage {
-        Linkage::Glibc(loader) => remark(
-            Effect::Good,
-            format!("64-bit {arch}, dynamically linked with glibc ({loader})"),
-        ),
-        Linkage::Loader => remark(
-            Effect::Good,
-            format!("64-bit {arch}, glibc's program loader"),
-        ),
+        Linkage::Glibc(loader) => {
+            remark(Effect::Good, format!("64-bit {arch}, dynamically linked with glibc ({loader})"))
+        }
+        Linkage::Loader => remark(Effect::Good, format!("64-bit {arch}, glibc's program loader")),
         Linkage::Musl(loader) => advised(
             Effect::Impossible,
             format!("it is linked with musl ({loader}), the recorder needs glibc"),
             match image.is_rust {
-                true => {
-                    "build it for a target with glibc, for example `--target x86_64-unknown-linux-gnu`"
-                }
+                true => "build it for a target with glibc, for example `--target x86_64-unknown-linux-gnu`",
                 false => "build it against glibc for recording",
             },
         ),
@@ -91,18 +77,12 @@ fn of_linkage(image: &Image) -> Remark {
         Linkage::Static => advised(
             Effect::Impossible,
             match image.is_go {
-                true => {
-                    "it is a static Go program: nothing can be loaded into it, and Go's heap is not malloc's"
-                }
+                true => "it is a static Go program: nothing can be loaded into it, and Go's heap is not malloc's",
                 false => "it is statically linked: nothing can be loaded into it",
             },
             match (image.is_go, image.is_rust) {
-                (true, _) => {
-                    "its own profile shows its heap: import net/http/pprof and fetch /debug/pprof/heap"
-                }
-                (_, true) => {
-                    "build it dynamically: a -gnu target without `-C target-feature=+crt-static`"
-                }
+                (true, _) => "its own profile shows its heap: import net/http/pprof and fetch /debug/pprof/heap",
+                (_, true) => "build it dynamically: a -gnu target without `-C target-feature=+crt-static`",
                 _ => "link it without -static for recording",
             },
         ),
@@ -124,47 +104,30 @@ fn of_privilege(image: &Image) -> Option<Remark> {
 fn of_allocators(image: &Image) -> Vec<Remark> {
     if image.allocators.is_empty() {
         return vec![match image.allocator_library() {
-            Some(library) => remark(
-                Effect::Good,
-                format!("allocator: {library}, a library, which the recorder sees"),
-            ),
+            Some(library) => remark(Effect::Good, format!("allocator: {library}, a library, which the recorder sees")),
             None => remark(Effect::Good, "allocator: the C library's"),
         }];
     }
-    image
-        .allocators
-        .iter()
-        .map(|allocator| of_allocator(image, allocator))
-        .collect()
+    image.allocators.iter().map(|allocator| of_allocator(image, allocator)).collect()
 }
 
 fn of_allocator(image: &Image, allocator: &OwnAllocator) -> Remark {
-    let OwnAllocator {
-        name,
-        evidence,
-        role,
-    } = allocator;
+    let OwnAllocator { name, evidence, role } = allocator;
     let evidence = evidence.join(", ");
     match role {
         Role::Sanitizer => advised(
             Effect::MostlyEmpty,
-            format!(
-                "it is built with {name} ({evidence}), which keeps malloc to itself and may refuse to start"
-            ),
+            format!("it is built with {name} ({evidence}), which keeps malloc to itself and may refuse to start"),
             "build it without -fsanitize for recording",
         ),
         Role::ReplacesMalloc => advised(
             Effect::MostlyEmpty,
-            format!(
-                "it brings its own malloc, {name} ({evidence}): the recorder does not see what that hands out"
-            ),
+            format!("it brings its own malloc, {name} ({evidence}): the recorder does not see what that hands out"),
             without(image, name),
         ),
         Role::CalledDirectly => advised(
             Effect::MostlyEmpty,
-            format!(
-                "{name} is linked into it ({evidence}): the recorder does not see what that hands out"
-            ),
+            format!("{name} is linked into it ({evidence}): the recorder does not see what that hands out"),
             without(image, name),
         ),
     }
@@ -200,10 +163,7 @@ fn of_language(image: &Image) -> Option<Remark> {
 
 fn of_unwinding(image: &Image) -> Remark {
     match image.has_unwind_tables {
-        true => remark(
-            Effect::Good,
-            "call paths: unwind tables are there, frame pointers are not needed",
-        ),
+        true => remark(Effect::Good, "call paths: unwind tables are there, frame pointers are not needed"),
         false => advised(
             Effect::Poorer,
             "call paths: there are no unwind tables, so they end at this program's functions",
@@ -217,48 +177,27 @@ fn of_debug_info(image: &Image) -> Remark {
         true => "build it with debug = \"limited\" in the Cargo profile, and do not strip it",
         false => "build it with -g (or -g1, which is small), and do not strip it",
     };
-    let path = image
-        .path
-        .canonicalize()
-        .unwrap_or_else(|_| image.path.clone());
+    let path = image.path.canonicalize().unwrap_or_else(|_| image.path.clone());
     let is_system = path.starts_with("/usr") && !path.starts_with("/usr/local");
-    let build = if is_system {
-        "install its debug symbols (a -dbgsym package)"
-    } else {
-        build
-    };
+    let build = if is_system { "install its debug symbols (a -dbgsym package)" } else { build };
     match &image.debug_info {
-        DebugInfo::Inside => remark(
-            Effect::Good,
-            "names: functions and lines, from the program's own debug info",
-        ),
-        DebugInfo::Separate(path) => remark(
-            Effect::Good,
-            format!("names: functions and lines, from {}", path.display()),
-        ),
-        DebugInfo::Split {
-            package: Some(path),
-        } => remark(
-            Effect::Good,
-            format!(
-                "names: functions and lines, split debug info in {}",
-                path.display()
-            ),
-        ),
+        DebugInfo::Inside => remark(Effect::Good, "names: functions and lines, from the program's own debug info"),
+        DebugInfo::Separate(path) => {
+            remark(Effect::Good, format!("names: functions and lines, from {}", path.display()))
+        }
+        DebugInfo::Split { package: Some(path) } => {
+            remark(Effect::Good, format!("names: functions and lines, split debug info in {}", path.display()))
+        }
         DebugInfo::Split { package: None } => advised(
             Effect::Neutral,
             "names: functions and lines, from split debug info in .dwo files",
             "keep the .dwo files where they were built, or pack them (split-debuginfo = \"packed\", or dwp)",
         ),
-        DebugInfo::SymbolsOnly => advised(
-            Effect::Poorer,
-            "names: functions only, there is no debug info for lines",
-            build,
-        ),
-        DebugInfo::Stripped => advised(
-            Effect::Poorer,
-            "names: it is stripped, most functions will be addresses",
-            build,
-        ),
+        DebugInfo::SymbolsOnly => {
+            advised(Effect::Poorer, "names: functions only, there is no debug info for lines", build)
+        }
+        DebugInfo::Stripped => {
+            advised(Effect::Poorer, "names: it is stripped, most functions will be addresses", build)
+        }
     }
 }

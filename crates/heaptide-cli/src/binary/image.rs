@@ -85,22 +85,13 @@ impl Image {
         let header = FileHeader64::<LittleEndian>::parse(&*bytes).map_err(malformed)?;
         check_kind(header.e_type(LittleEndian))?;
 
-        let segments = header
-            .program_headers(LittleEndian, &*bytes)
-            .map_err(malformed)?;
-        let interpreter = segments
-            .iter()
-            .find_map(|segment| segment.interpreter(LittleEndian, &*bytes).ok()?);
-        let has_eh_frame_header = segments
-            .iter()
-            .any(|segment| segment.p_type(LittleEndian) == elf::PT_GNU_EH_FRAME);
+        let segments = header.program_headers(LittleEndian, &*bytes).map_err(malformed)?;
+        let interpreter = segments.iter().find_map(|segment| segment.interpreter(LittleEndian, &*bytes).ok()?);
+        let has_eh_frame_header = segments.iter().any(|segment| segment.p_type(LittleEndian) == elf::PT_GNU_EH_FRAME);
 
         // A file without or with damaged sections still runs; it only says less.
         let file = ElfFile64::<LittleEndian>::parse(&*bytes).ok();
-        let has_section = |name: &str| {
-            file.as_ref()
-                .is_some_and(|file| file.section_by_name(name).is_some())
-        };
+        let has_section = |name: &str| file.as_ref().is_some_and(|file| file.section_by_name(name).is_some());
         let needed = file.as_ref().map(needed).unwrap_or_default();
         Ok(Image {
             path: path.to_path_buf(),
@@ -118,15 +109,9 @@ impl Image {
     /// Allocator libraries that are loaded beside it: the recorder sees through those.
     pub fn allocator_library(&self) -> Option<&str> {
         self.needed.iter().map(String::as_str).find(|name| {
-            [
-                "libjemalloc",
-                "libtcmalloc",
-                "libmimalloc",
-                "libsnmalloc",
-                "librpmalloc",
-            ]
-            .iter()
-            .any(|known| name.starts_with(known))
+            ["libjemalloc", "libtcmalloc", "libmimalloc", "libsnmalloc", "librpmalloc"]
+                .iter()
+                .any(|known| name.starts_with(known))
         })
     }
 }
@@ -143,9 +128,7 @@ fn check_ident(bytes: &[u8]) -> Result<(), ImageError> {
     };
     let is_own_32_bit = cfg!(target_arch = "x86_64") && machine == elf::EM_386.0;
     if (machine != OWN_MACHINE.0 && !is_own_32_bit) || !is_little_endian {
-        return Err(ImageError::WrongArchitecture {
-            found: machine_name(machine),
-        });
+        return Err(ImageError::WrongArchitecture { found: machine_name(machine) });
     }
     match word(4) == elf::ELFCLASS64.0 {
         true => Ok(()),
@@ -180,16 +163,11 @@ fn check_kind(kind: elf::FileType) -> Result<(), ImageError> {
 }
 
 fn linkage(path: &Path, interpreter: Option<&[u8]>) -> Linkage {
-    let is_loader = |name: &str| {
-        name.starts_with("ld-linux") || name.starts_with("ld64.so") || name.starts_with("ld.so")
-    };
+    let is_loader =
+        |name: &str| name.starts_with("ld-linux") || name.starts_with("ld64.so") || name.starts_with("ld.so");
     let Some(interpreter) = interpreter else {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        return if is_loader(&name) {
-            Linkage::Loader
-        } else {
-            Linkage::Static
-        };
+        return if is_loader(&name) { Linkage::Loader } else { Linkage::Static };
     };
     let interpreter = String::from_utf8_lossy(interpreter).into_owned();
     let name = interpreter.rsplit('/').next().unwrap_or_default();

@@ -50,12 +50,7 @@ impl Launch {
     /// Finds what `command` starts.
     pub fn find(command: &OsStr) -> Result<Launch, LaunchError> {
         let path = search(command)?;
-        let mut launch = Launch {
-            path: path.clone(),
-            shell: None,
-            scripts: Vec::new(),
-            image: path,
-        };
+        let mut launch = Launch { path: path.clone(), shell: None, scripts: Vec::new(), image: path };
         while launch.scripts.len() < SCRIPTS_LIMIT {
             let first_line = match first_bytes(&launch.image) {
                 Ok(bytes) => bytes,
@@ -71,9 +66,7 @@ impl Launch {
                 launch.shell = Some(PathBuf::from("/bin/sh"));
                 PathBuf::from("/bin/sh")
             } else {
-                return Err(LaunchError::CannotExecute(
-                    "it is neither an ELF file nor a script".to_owned(),
-                ));
+                return Err(LaunchError::CannotExecute("it is neither an ELF file nor a script".to_owned()));
             };
             let script = std::mem::replace(&mut launch.image, interpreter);
             launch.scripts.push(script);
@@ -86,10 +79,7 @@ impl Launch {
     /// The path for `execve` and the arguments in front of the program's own.
     pub fn exec(&self, command: &OsStr) -> (PathBuf, Vec<OsString>) {
         match &self.shell {
-            Some(shell) => (
-                shell.clone(),
-                vec![OsString::from("sh"), self.path.clone().into_os_string()],
-            ),
+            Some(shell) => (shell.clone(), vec![OsString::from("sh"), self.path.clone().into_os_string()]),
             None => (self.path.clone(), vec![command.to_owned()]),
         }
     }
@@ -107,11 +97,7 @@ fn search(command: &OsStr) -> Result<PathBuf, LaunchError> {
     let dirs = std::env::var_os("PATH").unwrap_or_else(|| OsString::from(DEFAULT_PATH));
     let mut refused = None;
     for dir in dirs.as_bytes().split(|&byte| byte == b':') {
-        let dir = if dir.is_empty() {
-            Path::new(".")
-        } else {
-            Path::new(OsStr::from_bytes(dir))
-        };
+        let dir = if dir.is_empty() { Path::new(".") } else { Path::new(OsStr::from_bytes(dir)) };
         let path = dir.join(command);
         match executable(&path) {
             Ok(()) => return Ok(path),
@@ -124,23 +110,15 @@ fn search(command: &OsStr) -> Result<PathBuf, LaunchError> {
 
 fn executable(path: &Path) -> Result<(), LaunchError> {
     let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            LaunchError::NotFound { in_path: false }
-        }
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => LaunchError::NotFound { in_path: false },
         _ => LaunchError::CannotExecute(error.to_string()),
     })?;
     if !metadata.is_file() {
-        let what = if metadata.is_dir() {
-            "it is a directory"
-        } else {
-            "it is not a regular file"
-        };
+        let what = if metadata.is_dir() { "it is a directory" } else { "it is not a regular file" };
         return Err(LaunchError::CannotExecute(what.to_owned()));
     }
     if metadata.permissions().mode() & 0o111 == 0 {
-        return Err(LaunchError::CannotExecute(
-            "it is not executable".to_owned(),
-        ));
+        return Err(LaunchError::CannotExecute("it is not executable".to_owned()));
     }
     rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS)
         .map_err(|errno| LaunchError::CannotExecute(io::Error::from(errno).to_string()))
@@ -148,38 +126,25 @@ fn executable(path: &Path) -> Result<(), LaunchError> {
 
 fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(FIRST_LINE_BYTES);
-    File::open(path)?
-        .take(FIRST_LINE_BYTES as u64)
-        .read_to_end(&mut bytes)?;
+    File::open(path)?.take(FIRST_LINE_BYTES as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// As shells decide: no NUL byte in front of the first line's end.
 fn is_text(bytes: &[u8]) -> bool {
-    !bytes.is_empty()
-        && !bytes
-            .iter()
-            .take_while(|&&byte| byte != b'\n')
-            .any(|&byte| byte == 0)
+    !bytes.is_empty() && !bytes.iter().take_while(|&&byte| byte != b'\n').any(|&byte| byte == 0)
 }
 
 /// The program that reads a script, from what stands behind `#!`.
 fn interpreter(line: &[u8]) -> Result<PathBuf, LaunchError> {
     let line = line.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let mut words = line
-        .split(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
-        .filter(|word| !word.is_empty());
+    let mut words = line.split(|byte| matches!(byte, b' ' | b'\t' | b'\r')).filter(|word| !word.is_empty());
     let Some(program) = words.next() else {
-        return Err(LaunchError::CannotExecute(
-            "its #! line names no interpreter".to_owned(),
-        ));
+        return Err(LaunchError::CannotExecute("its #! line names no interpreter".to_owned()));
     };
     let path = PathBuf::from(OsString::from_vec(program.to_vec()));
     executable(&path).map_err(|error| {
-        LaunchError::CannotExecute(format!(
-            "its interpreter {} cannot be executed: {error}",
-            path.display()
-        ))
+        LaunchError::CannotExecute(format!("its interpreter {} cannot be executed: {error}", path.display()))
     })?;
     // `env` only looks the real interpreter up.
     if path.file_name() == Some(OsStr::new("env")) {

@@ -42,8 +42,7 @@ pub fn of(path: &Path) -> Option<Privilege> {
     if metadata.mode() & 0o2010 == 0o2010 && metadata.gid() != group.as_raw() {
         return Some(Privilege::SetGid);
     }
-    let has_capabilities =
-        || rustix::fs::getxattr(path, "security.capability", &mut [0_u8; 64][..]).is_ok();
+    let has_capabilities = || rustix::fs::getxattr(path, "security.capability", &mut [0_u8; 64][..]).is_ok();
     // Root gains nothing by them.
     (!user.is_root() && has_capabilities()).then_some(Privilege::Capabilities)
 }

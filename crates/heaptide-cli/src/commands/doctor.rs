@@ -35,29 +35,20 @@ pub fn doctor(args: &DoctorArgs, talk: &Talk) -> Outcome {
         page.verdict(command, worst);
     }
     output::write_stdout(page.text.as_bytes())?;
-    Ok(if worst == Effect::Impossible {
-        Exit::No
-    } else {
-        Exit::Fine
-    })
+    Ok(if worst == Effect::Impossible { Exit::No } else { Exit::Fine })
 }
 
 fn program(command: &OsStr, page: &mut Page) -> Outcome<Effect> {
     let launch = Launch::find(command).map_err(|error| {
-        Failure::from(
-            anyhow::Error::new(error).context(format!("cannot run {}", command.display())),
-        )
-        .hint("name a program as you would to a shell: a path, or a name in PATH")
+        Failure::from(anyhow::Error::new(error).context(format!("cannot run {}", command.display())))
+            .hint("name a program as you would to a shell: a path, or a name in PATH")
     })?;
     page.text.push('\n');
     page.heading("program", &launch.path.display().to_string());
     if launch.image != launch.path {
         page.remarks(&[Remark {
             effect: Effect::Neutral,
-            what: format!(
-                "it is a script; what is recorded is its interpreter, {}",
-                launch.image.display()
-            ),
+            what: format!("it is a script; what is recorded is its interpreter, {}", launch.image.display()),
             advice: None,
         }]);
     }
@@ -65,19 +56,10 @@ fn program(command: &OsStr, page: &mut Page) -> Outcome<Effect> {
         Ok(image) => page.remarks(&remarks(&image)),
         Err(ImageError::Unreadable(error)) => page.remarks(&[Remark {
             effect: Effect::Poorer,
-            what: format!(
-                "it cannot be read ({error}), so little is known: names and lines will be missing"
-            ),
-            advice: Some(format!(
-                "make it readable: `chmod +r {}`",
-                launch.image.display()
-            )),
+            what: format!("it cannot be read ({error}), so little is known: names and lines will be missing"),
+            advice: Some(format!("make it readable: `chmod +r {}`", launch.image.display())),
         }]),
-        Err(error) => page.remarks(&[Remark {
-            effect: Effect::Impossible,
-            what: error.to_string(),
-            advice: None,
-        }]),
+        Err(error) => page.remarks(&[Remark { effect: Effect::Impossible, what: error.to_string(), advice: None }]),
     })
 }
 
@@ -107,29 +89,17 @@ impl Page {
             let mark = self.painted(color, mark);
             self.item(&format!("  {mark}"), 9, &escape(&remark.what));
             if let Some(advice) = &remark.advice {
-                self.item(
-                    &format!("         {} ", self.painted("36", "hint:")),
-                    15,
-                    &escape(advice),
-                );
+                self.item(&format!("         {} ", self.painted("36", "hint:")), 15, &escape(advice));
             }
         }
-        remarks
-            .iter()
-            .map(|remark| remark.effect)
-            .max()
-            .unwrap_or(Effect::Good)
+        remarks.iter().map(|remark| remark.effect).max().unwrap_or(Effect::Good)
     }
 
     fn verdict(&mut self, command: &OsStr, worst: Effect) {
         let verdict = match worst {
-            Effect::Good | Effect::Neutral => {
-                "It can be recorded, every allocation with functions and lines."
-            }
+            Effect::Good | Effect::Neutral => "It can be recorded, every allocation with functions and lines.",
             Effect::Poorer => "It can be recorded; what is missing is said above.",
-            Effect::MostlyEmpty => {
-                "It can be recorded, but most of its memory will not be seen; see above."
-            }
+            Effect::MostlyEmpty => "It can be recorded, but most of its memory will not be seen; see above.",
             Effect::Impossible => "It cannot be recorded.",
         };
         let verdict = self.painted("1", verdict);

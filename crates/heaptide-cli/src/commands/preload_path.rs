@@ -25,26 +25,18 @@ pub fn preload_path(args: &PreloadPathArgs) -> Outcome {
         None => in_data_dir()?,
     };
     if !is_loadable_path(&path) {
-        return Err(
-            Failure::new(format!("LD_PRELOAD cannot name {}", path.display()))
-                .hint("-o FILE puts it at a path without spaces, colons and dollar signs"),
-        );
+        return Err(Failure::new(format!("LD_PRELOAD cannot name {}", path.display()))
+            .hint("-o FILE puts it at a path without spaces, colons and dollar signs"));
     }
     output::write_stdout(&[path.as_os_str().as_bytes(), b"\n"].concat())?;
     Ok(Exit::Fine)
 }
 
 fn in_data_dir() -> Outcome<PathBuf> {
-    let from_env = |name| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|dir| dir.is_absolute())
-    };
-    let data_dir = from_env("XDG_DATA_HOME")
-        .or_else(|| Some(from_env("HOME")?.join(".local/share")))
-        .ok_or_else(|| {
-            Failure::new("there is no home directory to keep the library in")
-                .hint("-o FILE puts it elsewhere")
+    let from_env = |name| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let data_dir =
+        from_env("XDG_DATA_HOME").or_else(|| Some(from_env("HOME")?.join(".local/share"))).ok_or_else(|| {
+            Failure::new("there is no home directory to keep the library in").hint("-o FILE puts it elsewhere")
         })?;
     // A new build is a new file: a running program may have mapped the old one.
     let mut hasher = DefaultHasher::new();

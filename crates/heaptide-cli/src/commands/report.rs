@@ -28,19 +28,14 @@ pub fn report(args: &ReportArgs, talk: &Talk) -> Outcome {
         .transpose()
         .attempt(|| "cannot use the pattern of --filter".to_owned())
         .map_err(|failure| {
-            failure
-                .code(Code::Usage)
-                .hint("it is a regular expression; put a \\ before ( [ . * + ? |")
+            failure.code(Code::Usage).hint("it is a regular expression; put a \\ before ( [ . * + ? |")
         })?;
     let existing = output::existing(args.force);
     if let Some(out) = &args.output {
         output::check_writable(out, existing)?;
     }
 
-    let Recording {
-        mut profile,
-        problems,
-    } = recording::open(path)?;
+    let Recording { mut profile, problems } = recording::open(path)?;
     if profile.symbols.is_empty() {
         recording::symbolize(&mut profile, talk);
     }
@@ -59,11 +54,7 @@ pub fn report(args: &ReportArgs, talk: &Talk) -> Outcome {
                 sort: args.sort.map(sort),
                 by: args.by.map_or(By::CallPath, by),
                 filter: filter.as_ref(),
-                frames: if args.all_frames {
-                    Frames::All
-                } else {
-                    Frames::Folded
-                },
+                frames: if args.all_frames { Frames::All } else { Frames::Folded },
                 classify: &recording::classify,
             };
             heaptide_report::text(&profile, &options).into_bytes()
@@ -76,11 +67,7 @@ pub fn report(args: &ReportArgs, talk: &Talk) -> Outcome {
         Some(out) => output::write_file(out, existing, &content)?,
         None => output::write_stdout(&content)?,
     }
-    Ok(if problems.is_empty() {
-        Exit::Fine
-    } else {
-        Exit::Damaged
-    })
+    Ok(if problems.is_empty() { Exit::Fine } else { Exit::Damaged })
 }
 
 fn width(args: &ReportArgs) -> usize {

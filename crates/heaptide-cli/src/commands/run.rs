@@ -42,8 +42,7 @@ pub fn run(args: &RunArgs, talk: &Talk) -> Outcome {
         }
         None => {
             // Only the directory can be checked: the name has the process id in it.
-            output::check_writable(Path::new("heaptide-recording"), Existing::Replace)
-                .map_err(before_start)?;
+            output::check_writable(Path::new("heaptide-recording"), Existing::Replace).map_err(before_start)?;
             PathBuf::from(".")
         }
     };
@@ -55,34 +54,24 @@ pub fn run(args: &RunArgs, talk: &Talk) -> Outcome {
     let start = start(args, &launch, command, arguments, &session)
         .attempt(|| format!("cannot run {}", command.display()))
         .map_err(before_start)?;
-    let signals = process::queue_signals()
-        .attempt(|| "cannot queue signals".to_owned())
-        .map_err(before_start)?;
+    let signals = process::queue_signals().attempt(|| "cannot queue signals".to_owned()).map_err(before_start)?;
     let child = Child::start(&start, &signals).map_err(|error| cannot_execute(command, error))?;
     // From here on everything belongs to the program: its status is ours.
-    let scope = if args.follow {
-        Scope::Descendants
-    } else {
-        Scope::Program
-    };
+    let scope = if args.follow { Scope::Descendants } else { Scope::Program };
     let mut watch = Watch::new(&session, child.pid(), scope, args.interval);
     let mut followed = Vec::new();
     let ended = watch.until_end(&child, &signals, talk, &mut |watched| {
         followed.push(written::write_followed(&watched, &output_dir, talk));
         watched.ledger.discard();
     });
-    let (roots, survivors): (Vec<Watched>, Vec<Watched>) = watch
-        .into_watched()
-        .into_iter()
-        .partition(|watched| watched.pid == child.pid());
+    let (roots, survivors): (Vec<Watched>, Vec<Watched>) =
+        watch.into_watched().into_iter().partition(|watched| watched.pid == child.pid());
     for survivor in &survivors {
         followed.push(written::write_followed(survivor, &output_dir, talk));
     }
 
     let written = match roots.first() {
-        Some(root) => {
-            conclude(root, args, &output_dir, existing, ended, talk).inspect_err(|_| session.keep())
-        }
+        Some(root) => conclude(root, args, &output_dir, existing, ended, talk).inspect_err(|_| session.keep()),
         None => Err(nothing_recorded(&launch)),
     };
     if !survivors.is_empty() {
@@ -121,19 +110,13 @@ fn find(command: &OsStr) -> Outcome<Launch> {
     let what = || format!("cannot run {}", command.display());
     Launch::find(command).map_err(|error| {
         let (code, hint) = match error {
-            LaunchError::NotFound { in_path: true } => {
-                (Code::NotFound, "name its path, for example ./server")
-            }
+            LaunchError::NotFound { in_path: true } => (Code::NotFound, "name its path, for example ./server"),
             LaunchError::NotFound { .. } => (Code::NotFound, "check the path"),
-            LaunchError::CannotExecute(_) => (
-                Code::CannotExecute,
-                "name a program or a script with a #! line that may be executed (`chmod +x`)",
-            ),
+            LaunchError::CannotExecute(_) => {
+                (Code::CannotExecute, "name a program or a script with a #! line that may be executed (`chmod +x`)")
+            }
         };
-        Failure::from(error)
-            .while_trying(what())
-            .code(code)
-            .hint(hint)
+        Failure::from(error).while_trying(what()).code(code).hint(hint)
     })
 }
 
@@ -142,24 +125,17 @@ fn cannot_execute(command: &OsStr, error: std::io::Error) -> Failure {
         std::io::ErrorKind::NotFound => Code::NotFound,
         _ => Code::CannotExecute,
     };
-    Failure::from(error)
-        .while_trying(format!("cannot run {}", command.display()))
-        .code(code)
+    Failure::from(error).while_trying(format!("cannot run {}", command.display())).code(code)
 }
 
 /// Says before the start what stands in the way of a recording. Returns what will make it poorer.
 fn examine(launch: &Launch, talk: &Talk) -> Outcome<Vec<Remark>> {
     let path = launch.image.display();
-    let refuse = |why: Failure| {
-        why.while_trying(format!("cannot record {path}"))
-            .code(Code::BeforeStart)
-    };
+    let refuse = |why: Failure| why.while_trying(format!("cannot record {path}")).code(Code::BeforeStart);
     let image = match Image::read(&launch.image) {
         Ok(image) => image,
         Err(ImageError::Unreadable(error)) => {
-            talk.warning(&format!(
-                "cannot look into {path} before it starts: {error}"
-            ));
+            talk.warning(&format!("cannot look into {path} before it starts: {error}"));
             return Ok(Vec::new());
         }
         Err(error @ ImageError::WrongArchitecture { .. }) => {
@@ -179,20 +155,14 @@ fn examine(launch: &Launch, talk: &Talk) -> Outcome<Vec<Remark>> {
         }
     };
     let remarks = remarks(&image);
-    if let Some(remark) = remarks
-        .iter()
-        .find(|remark| remark.effect == Effect::Impossible)
-    {
+    if let Some(remark) = remarks.iter().find(|remark| remark.effect == Effect::Impossible) {
         let failure = refuse(Failure::new(&remark.what));
         return Err(match &remark.advice {
             Some(advice) => failure.hint(advice),
             None => failure,
         });
     }
-    let doubts: Vec<Remark> = remarks
-        .into_iter()
-        .filter(|remark| remark.effect == Effect::MostlyEmpty)
-        .collect();
+    let doubts: Vec<Remark> = remarks.into_iter().filter(|remark| remark.effect == Effect::MostlyEmpty).collect();
     for doubt in &doubts {
         talk.warning(&format!("{path}: {}", doubt.what));
         talk.advice(doubt.advice.as_deref().unwrap_or_default());
@@ -210,13 +180,10 @@ fn start(
     let (path, mut argv) = launch.exec(command);
     argv.extend_from_slice(arguments);
     let before = |name| std::env::var_os(name);
-    let library = session
-        .library()
-        .ld_preload(before("LD_PRELOAD").as_deref());
+    let library = session.library().ld_preload(before("LD_PRELOAD").as_deref());
     let options = options::of(args, session.dir(), before(options::VARIABLE).as_deref());
-    let mut env: Vec<(OsString, OsString)> = std::env::vars_os()
-        .filter(|(name, _)| name != "LD_PRELOAD" && name != options::VARIABLE)
-        .collect();
+    let mut env: Vec<(OsString, OsString)> =
+        std::env::vars_os().filter(|(name, _)| name != "LD_PRELOAD" && name != options::VARIABLE).collect();
     env.push(("LD_PRELOAD".into(), library));
     Start::new(&path, argv, env, (options::VARIABLE, &options))
 }
@@ -241,10 +208,7 @@ fn conclude(
         Ended::Exited(status) => End::Exited { status },
         Ended::Signalled(signal) => End::Signalled { signal },
     };
-    let reader = root
-        .ledger
-        .reader()
-        .ok_or_else(|| Failure::new("the program destroyed its ledger"))?;
+    let reader = root.ledger.reader().ok_or_else(|| Failure::new("the program destroyed its ledger"))?;
     let recording = recording::of_ended(&reader, end, root.peak_rss_bytes);
     match &args.output {
         Some(path) => Written::at(path.clone(), recording, existing),
@@ -253,43 +217,25 @@ fn conclude(
 }
 
 fn nothing_recorded(launch: &Launch) -> Failure {
-    Failure::new("nothing was recorded: the program did not load the recorder").hint(format!(
-        "`heaptide doctor {}` says what is known of it",
-        launch.path.display()
-    ))
+    Failure::new("nothing was recorded: the program did not load the recorder")
+        .hint(format!("`heaptide doctor {}` says what is known of it", launch.path.display()))
 }
 
 /// Looks up names, writes the recordings again with them, and reports.
-fn finish(
-    written: Outcome<Written>,
-    followed: Vec<Outcome<Written>>,
-    doubts: &[Remark],
-    talk: &Talk,
-) -> Outcome<()> {
+fn finish(written: Outcome<Written>, followed: Vec<Outcome<Written>>, doubts: &[Remark], talk: &Talk) -> Outcome<()> {
     let written = written.and_then(|written| written.with_names(talk));
     if let Ok(written) = &written {
         let options = TextOptions {
             width: talk::columns(Stream::Stderr).unwrap_or(WIDTH),
-            colour: if talk.colors(Stream::Stderr) {
-                Colour::On
-            } else {
-                Colour::Off
-            },
+            colour: if talk.colors(Stream::Stderr) { Colour::On } else { Colour::Off },
             ..TextOptions::new(&recording::classify)
         };
-        talk.text(&heaptide_report::short(
-            &written.profile,
-            &options,
-            &written.path.display().to_string(),
-        ));
+        talk.text(&heaptide_report::short(&written.profile, &options, &written.path.display().to_string()));
         for problem in &written.problems {
             talk.warning(&format!("the ledger is damaged: {problem}"));
         }
         for doubt in doubts {
-            talk.warning(&format!(
-                "this is not all of the program's memory: {}",
-                doubt.what
-            ));
+            talk.warning(&format!("this is not all of the program's memory: {}", doubt.what));
             talk.advice(doubt.advice.as_deref().unwrap_or_default());
         }
     }

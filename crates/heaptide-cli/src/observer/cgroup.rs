@@ -44,36 +44,23 @@ fn hierarchy<'a>(mount: &'a str, groups: &'a str) -> Option<Hierarchy<'a>> {
         Some((parts.next()?, parts.next()?))
     });
     let (limit_file, group) = match kind {
-        "cgroup2" => (
-            "memory.max",
-            entries.find(|(controllers, _)| controllers.is_empty())?.1,
-        ),
-        "cgroup" if has_memory(options) => (
-            "memory.limit_in_bytes",
-            entries.find(|(controllers, _)| has_memory(controllers))?.1,
-        ),
+        "cgroup2" => ("memory.max", entries.find(|(controllers, _)| controllers.is_empty())?.1),
+        "cgroup" if has_memory(options) => {
+            ("memory.limit_in_bytes", entries.find(|(controllers, _)| has_memory(controllers))?.1)
+        }
         _ => return None,
     };
-    Some(Hierarchy {
-        mount_point,
-        root,
-        limit_file,
-        group,
-    })
+    Some(Hierarchy { mount_point, root, limit_file, group })
 }
 
 fn lowest_in(hierarchy: &Hierarchy<'_>, read: &impl Fn(&Path) -> Option<String>) -> Option<u64> {
     // Seen from a container, the group may lie outside of what is mounted.
-    let below = hierarchy
-        .group
-        .strip_prefix(hierarchy.root.trim_end_matches('/'))
-        .unwrap_or_default();
+    let below = hierarchy.group.strip_prefix(hierarchy.root.trim_end_matches('/')).unwrap_or_default();
     let top = PathBuf::from(hierarchy.mount_point);
     let mut group = top.join(below.trim_start_matches('/'));
     let mut lowest: Option<u64> = None;
     loop {
-        let limit =
-            read(&group.join(hierarchy.limit_file)).and_then(|text| text.trim().parse().ok());
+        let limit = read(&group.join(hierarchy.limit_file)).and_then(|text| text.trim().parse().ok());
         let limit = limit.filter(|&bytes| bytes < NO_LIMIT_BYTES);
         lowest = lowest.into_iter().chain(limit).min();
         if group == top || !group.pop() {
@@ -94,8 +81,7 @@ mod tests {
         assert_eq!(lowest(groups, mounts, read), expected);
     }
 
-    const V2: &str =
-        "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
+    const V2: &str = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
 
     #[test]
     fn the_lowest_limit_on_the_way_up_counts() {
@@ -114,18 +100,10 @@ mod tests {
         let mounts = "40 30 0:30 /docker/x /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
                       41 30 0:31 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n";
         let files = [
-            (
-                "/sys/fs/cgroup/memory/y/memory.limit_in_bytes",
-                "9223372036854771712\n",
-            ),
+            ("/sys/fs/cgroup/memory/y/memory.limit_in_bytes", "9223372036854771712\n"),
             ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "536870912\n"),
         ];
-        check(
-            "5:cpu:/docker/x\n4:memory:/docker/x/y\n",
-            mounts,
-            &files,
-            Some(536_870_912),
-        );
+        check("5:cpu:/docker/x\n4:memory:/docker/x/y\n", mounts, &files, Some(536_870_912));
     }
 
     #[test]

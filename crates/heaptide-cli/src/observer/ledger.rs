@@ -31,11 +31,7 @@ impl Ledger {
         }
         let words = SharedWords::map(&file)?;
         match Reader::new(words.words()) {
-            Ok(_) => Ok(Some(Ledger {
-                path: path.to_path_buf(),
-                file,
-                words,
-            })),
+            Ok(_) => Ok(Some(Ledger { path: path.to_path_buf(), file, words })),
             Err(NotALedger::TooShort | NotALedger::Magic) => Ok(None),
             Err(NotALedger::Newer(version)) => Err(newer(version)),
         }
@@ -63,10 +59,7 @@ impl Ledger {
 
     /// A word of the header.
     pub fn header(&self, word: usize) -> u64 {
-        self.words
-            .words()
-            .get(word)
-            .map_or(0, |word| word.load(Relaxed))
+        self.words.words().get(word).map_or(0, |word| word.load(Relaxed))
     }
 
     /// Writes a word of the header; only those that belong to the observer.
@@ -97,7 +90,5 @@ impl Ledger {
 /// A ledger of a newer version is an error, not damage.
 pub fn newer(version: u64) -> io::Error {
     let own = heaptide_ledger::VERSION;
-    io::Error::other(format!(
-        "it is of version {version}, this heaptide knows versions up to {own}"
-    ))
+    io::Error::other(format!("it is of version {version}, this heaptide knows versions up to {own}"))
 }

@@ -3,6 +3,7 @@
 //!
 //! The program never waits for the observer, and goes on unharmed without it.
 
+mod budget;
 mod cgroup;
 pub mod ledger;
 pub mod process;

@@ -29,13 +29,7 @@ const NOT_FORWARDED: [i32; 14] = [
     libc::SIGXFSZ,
 ];
 /// Signals that a terminal sends to every process in its foreground group.
-const FROM_TERMINALS: [i32; 5] = [
-    libc::SIGINT,
-    libc::SIGQUIT,
-    libc::SIGTSTP,
-    libc::SIGHUP,
-    libc::SIGWINCH,
-];
+const FROM_TERMINALS: [i32; 5] = [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGHUP, libc::SIGWINCH];
 const HIGHEST_SIGNAL: i32 = 64;
 
 /// How the program is started.
@@ -61,14 +55,8 @@ impl Start {
         let variable = |name: &OsStr, value: &OsStr| text(&[name, value].join(OsStr::new("=")));
         Ok(Start {
             path: text(path.as_os_str())?,
-            args: args
-                .iter()
-                .map(|arg| text(arg))
-                .collect::<io::Result<_>>()?,
-            env: env
-                .iter()
-                .map(|(name, value)| variable(name, value))
-                .collect::<io::Result<_>>()?,
+            args: args.iter().map(|arg| text(arg)).collect::<io::Result<_>>()?,
+            env: env.iter().map(|(name, value)| variable(name, value)).collect::<io::Result<_>>()?,
             env_with_pid: variable(OsStr::new(with_pid.0), with_pid.1)?,
         })
     }
@@ -186,9 +174,7 @@ impl From<Ended> for Exit {
 pub fn is_alive(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name may hold anything, parentheses too; the state is the first letter behind it.
-    let state = status
-        .rsplit_once(')')
-        .and_then(|(_, rest)| rest.trim_start().chars().next());
+    let state = status.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
     !matches!(state, None | Some('Z' | 'X'))
 }
 

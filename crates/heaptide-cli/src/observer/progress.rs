@@ -41,8 +41,7 @@ impl ProgressLine {
         let now = Instant::now();
         self.due = now + INTERVAL;
         let (then, before) = std::mem::replace(&mut self.allocations_before, (now, allocations));
-        let rate =
-            allocations.saturating_sub(before) as f64 / (now - then).as_secs_f64().max(0.001);
+        let rate = allocations.saturating_sub(before) as f64 / (now - then).as_secs_f64().max(0.001);
         if !terminal_is_ours() {
             return;
         }
@@ -72,10 +71,10 @@ impl ProgressLine {
 /// Not while another job has the terminal, and not while a program has taken it over as a screen.
 fn terminal_is_ours() -> bool {
     let stderr = io::stderr();
-    let in_foreground = rustix::termios::tcgetpgrp(&stderr)
-        .is_ok_and(|group| Ok(group) == rustix::process::getpgid(None));
-    let by_lines = rustix::termios::tcgetattr(&stderr)
-        .is_ok_and(|terminal| terminal.local_modes.contains(LocalModes::ICANON));
+    let in_foreground =
+        rustix::termios::tcgetpgrp(&stderr).is_ok_and(|group| Ok(group) == rustix::process::getpgid(None));
+    let by_lines =
+        rustix::termios::tcgetattr(&stderr).is_ok_and(|terminal| terminal.local_modes.contains(LocalModes::ICANON));
     in_foreground && by_lines
 }
 

@@ -66,19 +66,11 @@ impl Session {
         let mut random = [0_u8; 8];
         std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
         let user = rustix::process::getuid().as_raw();
-        let name = format!(
-            "{PREFIX}{user}-{}-{:016x}",
-            std::process::id(),
-            u64::from_ne_bytes(random)
-        );
+        let name = format!("{PREFIX}{user}-{}-{:016x}", std::process::id(), u64::from_ne_bytes(random));
         let dir = parent.join(name);
         DirBuilder::new().mode(0o700).create(&dir)?;
         match Placed::in_dir(&dir) {
-            Ok(library) => Ok(Session {
-                dir,
-                library,
-                at_end: AtEnd::Remove,
-            }),
+            Ok(library) => Ok(Session { dir, library, at_end: AtEnd::Remove }),
             Err(error) => {
                 let _ = std::fs::remove_dir_all(&dir);
                 Err(error)
@@ -122,8 +114,7 @@ impl Drop for Session {
 }
 
 fn suits(parent: &Path) -> bool {
-    let is_plain =
-        !parent.as_os_str().as_encoded_bytes().contains(&b',') && is_loadable_path(parent);
+    let is_plain = !parent.as_os_str().as_encoded_bytes().contains(&b',') && is_loadable_path(parent);
     let has_room = || {
         rustix::fs::statvfs(parent).is_ok_and(|stat| {
             stat.f_bavail.saturating_mul(stat.f_frsize) >= SHARED_MEMORY_BYTES
@@ -140,16 +131,8 @@ fn ledgers_in(dir: &Path) -> Vec<LedgerFile> {
     let mut ledgers: Vec<LedgerFile> = entries
         .filter_map(|entry| {
             let path = entry.ok()?.path();
-            let (pid, image) = path
-                .file_name()?
-                .to_str()?
-                .strip_suffix(LEDGER_SUFFIX)?
-                .split_once('-')?;
-            Some(LedgerFile {
-                pid: pid.parse().ok()?,
-                image: image.parse().ok()?,
-                path,
-            })
+            let (pid, image) = path.file_name()?.to_str()?.strip_suffix(LEDGER_SUFFIX)?.split_once('-')?;
+            Some(LedgerFile { pid: pid.parse().ok()?, image: image.parse().ok()?, path })
         })
         .collect();
     ledgers.sort();
@@ -176,9 +159,7 @@ pub fn left_over(parent: &Path) -> Vec<(LedgerFile, u32)> {
             let metadata = entry.path().symlink_metadata().ok()?;
             (metadata.is_dir() && metadata.uid() == user).then(|| (entry.path(), observer))
         })
-        .flat_map(|(dir, observer)| {
-            newest_images(ledgers_in(&dir)).map(move |ledger| (ledger, observer))
-        })
+        .flat_map(|(dir, observer)| newest_images(ledgers_in(&dir)).map(move |ledger| (ledger, observer)))
         .collect();
     found.sort();
     found
@@ -201,20 +182,13 @@ mod tests {
     use super::*;
 
     fn ledger(pid: u32, image: u32) -> LedgerFile {
-        LedgerFile {
-            pid,
-            image,
-            path: PathBuf::new(),
-        }
+        LedgerFile { pid, image, path: PathBuf::new() }
     }
 
     #[test]
     fn the_newest_image_of_a_process_counts() {
         let all = vec![ledger(7, 0), ledger(7, 1), ledger(7, 10), ledger(9, 0)];
-        assert_eq!(
-            newest_images(all).collect::<Vec<_>>(),
-            [ledger(7, 10), ledger(9, 0)]
-        );
+        assert_eq!(newest_images(all).collect::<Vec<_>>(), [ledger(7, 10), ledger(9, 0)]);
     }
 
     #[test]
@@ -225,17 +199,8 @@ mod tests {
         std::fs::write(session.ledger_path(12, 3), b"x").expect("a file in the session");
         std::fs::write(dir.join("12-x.ledger"), b"x").expect("a file in the session");
         let found = session.ledgers();
-        assert_eq!(
-            found
-                .iter()
-                .map(|found| (found.pid, found.image))
-                .collect::<Vec<_>>(),
-            [(12, 3)]
-        );
-        assert_eq!(
-            std::fs::metadata(&dir).expect("the directory").mode() & 0o777,
-            0o700
-        );
+        assert_eq!(found.iter().map(|found| (found.pid, found.image)).collect::<Vec<_>>(), [(12, 3)]);
+        assert_eq!(std::fs::metadata(&dir).expect("the directory").mode() & 0o777, 0o700);
         drop(session);
         assert!(!dir.exists());
     }

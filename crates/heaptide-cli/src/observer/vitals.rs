@@ -31,22 +31,13 @@ impl VitalsReader {
     pub fn of(pid: u32) -> VitalsReader {
         let dir = PathBuf::from(format!("/proc/{pid}"));
         let status = File::open(dir.join("status")).ok();
-        VitalsReader {
-            dir,
-            status,
-            pss_bytes: UNKNOWN,
-            pss_due: Instant::now(),
-        }
+        VitalsReader { dir, status, pss_bytes: UNKNOWN, pss_due: Instant::now() }
     }
 
     /// The vitals now, and the highest resident memory so far; all unknown once the process is gone.
     pub fn read(&mut self) -> (Vitals, Option<u64>) {
         let mut page = [0_u8; 4096];
-        let status = self
-            .status
-            .as_ref()
-            .and_then(|status| status.read_at(&mut page, 0).ok())
-            .unwrap_or(0);
+        let status = self.status.as_ref().and_then(|status| status.read_at(&mut page, 0).ok()).unwrap_or(0);
         let status = std::str::from_utf8(&page[..status]).unwrap_or_default();
         let rss_bytes = kib(status, "VmRSS:");
         if rss_bytes != UNKNOWN && Instant::now() >= self.pss_due {
@@ -54,18 +45,11 @@ impl VitalsReader {
         }
         let vitals = Vitals {
             rss_bytes,
-            pss_bytes: if rss_bytes == UNKNOWN {
-                UNKNOWN
-            } else {
-                self.pss_bytes
-            },
+            pss_bytes: if rss_bytes == UNKNOWN { UNKNOWN } else { self.pss_bytes },
             threads: number(status, "Threads:").unwrap_or(UNKNOWN),
             open_files: self.open_files().unwrap_or(UNKNOWN),
         };
-        (
-            vitals,
-            Some(kib(status, "VmHWM:")).filter(|&bytes| bytes != UNKNOWN),
-        )
+        (vitals, Some(kib(status, "VmHWM:")).filter(|&bytes| bytes != UNKNOWN))
     }
 
     fn read_pss(&mut self) {
@@ -101,9 +85,7 @@ mod tests {
     #[test]
     fn a_living_process_has_vitals() {
         let (vitals, peak_rss_bytes) = VitalsReader::of(std::process::id()).read();
-        assert!(
-            vitals.rss_bytes > 0 && peak_rss_bytes.is_some_and(|peak| vitals.rss_bytes <= peak)
-        );
+        assert!(vitals.rss_bytes > 0 && peak_rss_bytes.is_some_and(|peak| vitals.rss_bytes <= peak));
         assert!(vitals.pss_bytes > 0 && vitals.pss_bytes != UNKNOWN);
         assert!((1..10_000).contains(&vitals.threads) && (3..100_000).contains(&vitals.open_files));
     }
@@ -115,10 +97,7 @@ mod tests {
 
     #[test]
     fn lines_are_found_by_their_key() {
-        assert_eq!(
-            kib("VmHWM:\t  12 kB\nVmRSS:\t  10 kB\n", "VmRSS:"),
-            10 << 10
-        );
+        assert_eq!(kib("VmHWM:\t  12 kB\nVmRSS:\t  10 kB\n", "VmRSS:"), 10 << 10);
         assert_eq!(number("Threads:\t4\n", "Threads:"), Some(4));
         assert_eq!(kib("Pss:  nonsense kB\n", "Pss:"), UNKNOWN);
     }

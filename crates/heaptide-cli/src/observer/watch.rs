@@ -9,6 +9,7 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::time::ClockId;
 
+use super::budget::Budget;
 use super::ledger::Ledger;
 use super::process::{Child, Ended};
 use super::progress::ProgressLine;
@@ -21,7 +22,7 @@ use crate::talk::Talk;
 const TICK_MS: u64 = 1;
 const IDLE_TICK_MS: u64 = 16;
 /// Between two looks for new ledgers.
-const DISCOVERY_MS: u64 = 20;
+const DISCOVERY_MS: u64 = 50;
 
 /// Which processes are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,39 +70,39 @@ impl<'s> Watch<'s> {
         finished: &mut dyn FnMut(Watched),
     ) -> Ended {
         let mut progress = ProgressLine::new(talk);
+        let mut budget = Budget::new();
         let mut discovery_due_ns = 0;
+        let mut has_signals = true;
         loop {
-            while let Some(arrived) = signals.next() {
-                if arrived.signal == libc::SIGTSTP {
-                    progress.erase();
+            if has_signals {
+                while let Some(arrived) = signals.next() {
+                    if arrived.signal == libc::SIGTSTP {
+                        progress.erase();
+                    }
+                    child.forward(arrived);
                 }
-                child.forward(arrived);
-            }
-            if let Some(ended) = child.ended() {
-                progress.erase();
-                // What reached this process together with the program was meant for the program.
-                while signals.next().is_some() {}
-                self.finish(finished);
-                return ended;
+                if let Some(ended) = child.ended() {
+                    progress.erase();
+                    // What reached this process together with the program was meant for the program.
+                    while signals.next().is_some() {}
+                    self.finish(finished);
+                    return ended;
+                }
             }
             let now_ns = monotonic_ns();
-            if now_ns >= discovery_due_ns || self.root().is_none() {
+            if now_ns >= discovery_due_ns || self.watched.is_empty() {
                 discovery_due_ns = now_ns + DISCOVERY_MS * 1_000_000;
                 self.discover();
                 self.hand_over_ended(finished);
             }
-            let wait_ms = self.tick(now_ns);
+            let wait_ms = self.tick(now_ns).max(budget.shortest_sleep_ms(now_ns));
             if progress.is_due()
                 && let Some(root) = self.root()
             {
                 let (live_bytes, allocations) = root.progress();
-                progress.draw(
-                    self.began.elapsed().as_millis() as u64,
-                    live_bytes,
-                    allocations,
-                );
+                progress.draw(self.began.elapsed().as_millis() as u64, live_bytes, allocations);
             }
-            sleep_until_signal(signals, wait_ms);
+            has_signals = wait_for_signal(signals, wait_ms);
         }
     }
 
@@ -111,18 +112,13 @@ impl<'s> Watch<'s> {
     }
 
     fn root(&self) -> Option<&Watched> {
-        self.watched
-            .iter()
-            .find(|watched| watched.pid == self.root_pid)
+        self.watched.iter().find(|watched| watched.pid == self.root_pid)
     }
 
     /// Advances all clocks and takes the samples that are due. Returns in how many milliseconds to do so again.
     fn tick(&mut self, now_ns: u64) -> u64 {
         let waits_ms = self.watched.iter_mut().map(|watched| watched.tick(now_ns));
-        waits_ms
-            .min()
-            .unwrap_or(TICK_MS)
-            .clamp(TICK_MS, IDLE_TICK_MS)
+        waits_ms.min().unwrap_or(TICK_MS).clamp(TICK_MS, IDLE_TICK_MS)
     }
 
     /// Takes up new ledgers. A process that has executed another program has only its newest one watched. Returns
@@ -130,11 +126,7 @@ impl<'s> Watch<'s> {
     fn discover(&mut self) -> bool {
         let mut has_found = false;
         let newest: HashMap<u32, LedgerFile> = match self.scope {
-            Scope::Program => self
-                .next_of_root()
-                .map(|file| (file.pid, file))
-                .into_iter()
-                .collect(),
+            Scope::Program => self.next_of_root().map(|file| (file.pid, file)).into_iter().collect(),
             Scope::Descendants => {
                 let mut files = self.session.ledgers();
                 files.retain(|file| !self.settled.contains(file));
@@ -142,10 +134,7 @@ impl<'s> Watch<'s> {
             }
         };
         for file in newest.into_values() {
-            let known = self
-                .watched
-                .iter()
-                .position(|watched| watched.pid == file.pid);
+            let known = self.watched.iter().position(|watched| watched.pid == file.pid);
             if known.is_some_and(|at| self.watched[at].image >= file.image) {
                 continue;
             }
@@ -161,8 +150,7 @@ impl<'s> Watch<'s> {
                 });
                 old.ledger.discard();
             }
-            self.watched
-                .push(Watched::new(ledger, file.pid, file.image, self.interval_ms));
+            self.watched.push(Watched::new(ledger, file.pid, file.image, self.interval_ms));
             has_found = true;
         }
         has_found
@@ -172,11 +160,7 @@ impl<'s> Watch<'s> {
     fn next_of_root(&self) -> Option<LedgerFile> {
         let image = self.root().map_or(0, |root| root.image + 1);
         let path = self.session.ledger_path(self.root_pid, image);
-        path.exists().then_some(LedgerFile {
-            pid: self.root_pid,
-            image,
-            path,
-        })
+        path.exists().then_some(LedgerFile { pid: self.root_pid, image, path })
     }
 
     fn hand_over_ended(&mut self, finished: &mut dyn FnMut(Watched)) {
@@ -184,11 +168,7 @@ impl<'s> Watch<'s> {
         let ended = |watched: &mut Watched| watched.pid != root_pid && watched.has_ended();
         for watched in self.watched.extract_if(.., ended) {
             let path = watched.ledger.path().to_path_buf();
-            self.settled.insert(LedgerFile {
-                pid: watched.pid,
-                image: watched.image,
-                path,
-            });
+            self.settled.insert(LedgerFile { pid: watched.pid, image: watched.image, path });
             finished(watched);
         }
     }
@@ -204,13 +184,11 @@ impl<'s> Watch<'s> {
     }
 }
 
-fn sleep_until_signal(signals: &SignalQueue, ms: u64) {
-    let timeout = Timespec {
-        tv_sec: 0,
-        tv_nsec: (ms * 1_000_000).cast_signed(),
-    };
-    // Interrupted or not: the loop looks at everything again.
-    let _ = rustix::event::poll(&mut [PollFd::new(signals, PollFlags::IN)], Some(&timeout));
+/// Sleeps, and returns whether there is a signal.
+fn wait_for_signal(signals: &SignalQueue, ms: u64) -> bool {
+    let timeout = Timespec { tv_sec: 0, tv_nsec: (ms * 1_000_000).cast_signed() };
+    // An error is a reason to look.
+    rustix::event::poll(&mut [PollFd::new(signals, PollFlags::IN)], Some(&timeout)) != Ok(0)
 }
 
 /// The clock that [`heaptide_ledger::Header::started_monotonic_ns`] was read from.

@@ -14,7 +14,7 @@ use super::process;
 use super::vitals::VitalsReader;
 
 /// The first second is sampled this much finer, so that short programs have a timeline too.
-const FINER_AT_FIRST: u64 = 10;
+const FINER_AT_FIRST: u64 = 5;
 const FIRST_MS: u64 = 1000;
 /// Call paths that can be followed over time; later ones are only counted.
 const FOLLOWED_NODES: u64 = 1 << 21;
@@ -48,10 +48,7 @@ pub struct Watched {
 impl Watched {
     /// Begins to observe.
     pub fn new(ledger: Ledger, pid: u32, image: u32, interval_ms: u64) -> Watched {
-        ledger.set_header(
-            header_word!(cgroup_limit_bytes),
-            cgroup::memory_limit_bytes(pid).unwrap_or(0),
-        );
+        ledger.set_header(header_word!(cgroup_limit_bytes), cgroup::memory_limit_bytes(pid).unwrap_or(0));
         let fine = Pace::every((interval_ms / FINER_AT_FIRST).max(1));
         Watched {
             pid,
@@ -82,8 +79,7 @@ impl Watched {
         }
         if self.is_fine && now_ms >= FIRST_MS {
             self.is_fine = false;
-            (self.timeline, self.tracks) =
-                (Pace::every(self.interval_ms), Pace::every(self.interval_ms));
+            (self.timeline, self.tracks) = (Pace::every(self.interval_ms), Pace::every(self.interval_ms));
         }
         if now_ms >= self.timeline.next_ms() {
             let cost_us = self.sample_timeline(now_ms);
@@ -109,10 +105,7 @@ impl Watched {
 
     /// Live bytes and allocations now.
     pub fn progress(&self) -> (u64, u64) {
-        let now = self
-            .ledger
-            .reader()
-            .map(|reader| moment(&reader, 0, Default::default()));
+        let now = self.ledger.reader().map(|reader| moment(&reader, 0, Default::default()));
         now.map_or((0, 0), |now| (now.live_bytes, now.allocations))
     }
 
@@ -146,11 +139,9 @@ impl Watched {
         {
             let nodes = reader.header(header_word!(nodes.len)).min(FOLLOWED_NODES);
             if nodes > self.sums.len() as u64 {
-                self.sums
-                    .resize(nodes.next_power_of_two() as usize, NodeSum::default());
+                self.sums.resize(nodes.next_power_of_two() as usize, NodeSum::default());
             }
-            self.sampler
-                .sample_tracks(&reader, &mut self.sums, &series, now_ms);
+            self.sampler.sample_tracks(&reader, &mut self.sums, &series, now_ms);
         }
         micros(start)
     }

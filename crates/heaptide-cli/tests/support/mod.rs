@@ -18,11 +18,7 @@ pub struct Place {
 impl Place {
     pub fn new() -> Place {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!(
-            "place-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Relaxed)
-        );
+        let name = format!("place-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&dir).unwrap();
         Place { dir }
@@ -50,18 +46,8 @@ impl Place {
         fs::write(&source_path, source).unwrap();
         let path = self.path(name);
         let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
-        let output = Command::new(compiler)
-            .arg("-o")
-            .arg(&path)
-            .arg(&source_path)
-            .args(flags)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let output = Command::new(compiler).arg("-o").arg(&path).arg(&source_path).args(flags).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         path
     }
 
@@ -138,11 +124,7 @@ impl Ran {
         assert!(first.starts_with("error: "), "{first}");
         assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
         for word in words {
-            assert!(
-                self.stderr.contains(word),
-                "no {word:?} in: {}",
-                self.stderr
-            );
+            assert!(self.stderr.contains(word), "no {word:?} in: {}", self.stderr);
         }
     }
 
@@ -162,18 +144,10 @@ pub struct Talking {
 
 impl Talking {
     pub fn start(command: &mut Command) -> Talking {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().unwrap());
-        Talking {
-            child,
-            input,
-            output,
-        }
+        Talking { child, input, output }
     }
 
     pub fn pid(&self) -> i32 {
@@ -230,10 +204,7 @@ impl Drop for EndedByPid {
 
 /// Sends a signal by its name.
 pub fn send(pid: i32, signal: &str) {
-    let _ = Command::new("kill")
-        .args(["-s", signal, &pid.to_string()])
-        .stderr(Stdio::null())
-        .status();
+    let _ = Command::new("kill").args(["-s", signal, &pid.to_string()]).stderr(Stdio::null()).status();
 }
 
 /// Answers `ready` and its process id, then holds `count` blocks of `size` bytes for every line `count size`, says

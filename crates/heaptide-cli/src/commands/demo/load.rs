@@ -27,11 +27,9 @@ pub fn send(service: SocketAddr) -> io::Result<()> {
             Ok(())
         };
         let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
-        clients.into_iter().try_for_each(|client| {
-            client
-                .join()
-                .unwrap_or_else(|_| Err(io::Error::other("a client failed")))
-        })
+        clients
+            .into_iter()
+            .try_for_each(|client| client.join().unwrap_or_else(|_| Err(io::Error::other("a client failed"))))
     })
 }
 
@@ -51,10 +49,7 @@ fn talk(service: SocketAddr, connection: usize) -> io::Result<()> {
         requests.flush()?;
         answer.clear();
         if answers.read_line(&mut answer)? == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the service closed the connection",
-            ));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the service closed the connection"));
         }
     }
     Ok(())

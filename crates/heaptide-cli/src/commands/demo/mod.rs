@@ -51,11 +51,7 @@ pub fn demo(args: &DemoArgs, talk: &Talk) -> Outcome {
     let Recording { profile, .. } = recording::open(&args.output)?;
     let options = TextOptions {
         width: talk::columns(Stream::Stdout).unwrap_or(WIDTH),
-        colour: if talk.colors(Stream::Stdout) {
-            Colour::On
-        } else {
-            Colour::Off
-        },
+        colour: if talk.colors(Stream::Stdout) { Colour::On } else { Colour::Off },
         top: 3,
         sort: Some(Sort::Live),
         ..TextOptions::new(&recording::classify)
@@ -104,9 +100,7 @@ fn explanation(profile: &Profile) -> String {
         bytes(totals.live_bytes)
     );
     let Some(suspect) = Suspect::of(profile) else {
-        text.push_str(
-            "\nThis heaptide has no debug info, so the line that holds most has no name here.\n",
-        );
+        text.push_str("\nThis heaptide has no debug info, so the line that holds most has no name here.\n");
         return text;
     };
     text.push_str(&format!(
@@ -143,15 +137,8 @@ impl Recorded {
         if args.force {
             run.arg("--force");
         }
-        let run = run
-            .arg("--")
-            .arg(&own)
-            .arg(SERVICE)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
-        let run = run
-            .spawn()
-            .attempt(|| "cannot start the recorder".to_owned())?;
+        let run = run.arg("--").arg(&own).arg(SERVICE).stdin(Stdio::null()).stdout(Stdio::piped());
+        let run = run.spawn().attempt(|| "cannot start the recorder".to_owned())?;
         Ok(Recorded { run })
     }
 
@@ -172,9 +159,7 @@ impl Recorded {
     /// As a person would: with the signal that asks it to end. The recorder passes it on.
     fn stop(mut self) -> Outcome<()> {
         os::send_signal(self.run.id().cast_signed(), libc::SIGTERM);
-        self.run
-            .wait()
-            .attempt(|| "cannot wait for the recorder".to_owned())?;
+        self.run.wait().attempt(|| "cannot wait for the recorder".to_owned())?;
         Ok(())
     }
 }

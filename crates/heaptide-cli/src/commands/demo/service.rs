@@ -20,8 +20,7 @@ const REQUEST_BYTES: u64 = 4096;
 
 /// Serves until it is ended by a signal.
 pub fn serve() -> Outcome {
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).attempt(|| "cannot listen".to_owned())?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).attempt(|| "cannot listen".to_owned())?;
     println!("listening on {}", listener.local_addr()?);
     let state = Arc::new(State::default());
     for (session, connection) in listener.incoming().enumerate() {
@@ -52,10 +51,7 @@ impl State {
         while let Ok(1..) = std::io::Read::take(&mut requests, REQUEST_BYTES).read_line(&mut line) {
             let answer = self.answer(line.trim_end());
             locked(&self.log).remember(session, line.trim_end());
-            if writeln!(answers, "{answer}")
-                .and_then(|()| answers.flush())
-                .is_err()
-            {
+            if writeln!(answers, "{answer}").and_then(|()| answers.flush()).is_err() {
                 return;
             }
             line.clear();
@@ -69,9 +65,7 @@ impl State {
                 locked(&self.cache).insert(key, value);
                 "OK".to_owned()
             }
-            (Some("GET"), Some(key), None) => {
-                locked(&self.cache).get(key).unwrap_or("NONE").to_owned()
-            }
+            (Some("GET"), Some(key), None) => locked(&self.cache).get(key).unwrap_or("NONE").to_owned(),
             _ => "ERROR".to_owned(),
         }
     }
@@ -92,11 +86,7 @@ struct Cache {
 impl Cache {
     #[inline(never)]
     fn insert(&mut self, key: &str, value: &str) {
-        if self
-            .values
-            .insert(key.to_owned(), value.to_owned())
-            .is_none()
-        {
+        if self.values.insert(key.to_owned(), value.to_owned()).is_none() {
             self.by_age.push_back(key.to_owned());
         }
         if self.by_age.len() > CACHE_ENTRIES
@@ -121,9 +111,6 @@ impl SessionLog {
     /// The defect: nothing removes a session that has ended.
     #[inline(never)]
     fn remember(&mut self, session: u64, request: &str) {
-        self.requests
-            .entry(session)
-            .or_default()
-            .push(request.to_owned());
+        self.requests.entry(session).or_default().push(request.to_owned());
     }
 }

@@ -35,54 +35,31 @@ impl Suspect {
             *bytes += site.allocated_bytes.saturating_sub(site.freed_bytes);
             *blocks += site.allocations.saturating_sub(site.frees);
         }
-        let most = lines
-            .into_iter()
-            .max_by_key(|&(line, live)| (live, std::cmp::Reverse(line)))?;
+        let most = lines.into_iter().max_by_key(|&(line, live)| (live, std::cmp::Reverse(line)))?;
         let ((function, file, line), (live_bytes, live_allocations)) = most;
-        Some(Suspect {
-            function: function.to_owned(),
-            place: format!("{file}:{line}"),
-            live_bytes,
-            live_allocations,
-        })
+        Some(Suspect { function: function.to_owned(), place: format!("{file}:{line}"), live_bytes, live_allocations })
     }
 }
 
 /// The innermost frame of the program's own code.
 fn own_line(profile: &Profile, node: NodeId) -> Option<(&str, &str, u32)> {
-    let parents = std::iter::successors(profile.nodes.get(node.index()), |node| {
-        profile.nodes.get(node.parent?.index())
-    });
+    let parents =
+        std::iter::successors(profile.nodes.get(node.index()), |node| profile.nodes.get(node.parent?.index()));
     parents
         .take(DEPTH)
         .filter_map(|node| {
             let module = profile.locations.get(node.location.index())?.module;
             let path = module.and_then(|module| profile.modules.get(module.index()));
             let path = path.and_then(|module| profile.strings.get(module.path.index()));
-            Some((
-                profile.symbols.get(node.location.index())?,
-                path.map(String::as_str),
-            ))
+            Some((profile.symbols.get(node.location.index())?, path.map(String::as_str)))
         })
         .flat_map(|(symbols, module)| symbols.frames.iter().map(move |frame| (frame, module)))
         .find_map(|(frame, module)| line_if_own(profile, frame, module))
 }
 
-fn line_if_own<'p>(
-    profile: &'p Profile,
-    frame: &Frame,
-    module: Option<&str>,
-) -> Option<(&'p str, &'p str, u32)> {
+fn line_if_own<'p>(profile: &'p Profile, frame: &Frame, module: Option<&str>) -> Option<(&'p str, &'p str, u32)> {
     let function = profile.strings.get(frame.function.index())?;
     let file = profile.strings.get(frame.file?.index())?;
-    let text = FrameText {
-        function: Some(function),
-        file: Some(file),
-        module,
-    };
-    (recording::classify(&text).origin == Origin::User).then_some((
-        function.as_str(),
-        file.as_str(),
-        frame.line?,
-    ))
+    let text = FrameText { function: Some(function), file: Some(file), module };
+    (recording::classify(&text).origin == Origin::User).then_some((function.as_str(), file.as_str(), frame.line?))
 }

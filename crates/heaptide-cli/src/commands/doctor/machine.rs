@@ -21,11 +21,7 @@ pub fn remarks() -> Vec<Remark> {
 }
 
 fn remark(effect: Effect, what: String) -> Remark {
-    Remark {
-        effect,
-        what,
-        advice: None,
-    }
+    Remark { effect, what, advice: None }
 }
 
 fn system() -> Remark {
@@ -46,10 +42,7 @@ fn shared_memory() -> Remark {
     let elsewhere = "ledgers are kept beside the recording instead";
     let dir = Path::new(SHARED_MEMORY);
     let Ok(stat) = rustix::fs::statvfs(dir) else {
-        return remark(
-            Effect::Neutral,
-            format!("{SHARED_MEMORY} is not there: {elsewhere}"),
-        );
+        return remark(Effect::Neutral, format!("{SHARED_MEMORY} is not there: {elsewhere}"));
     };
     let free_bytes = stat.f_bavail.saturating_mul(stat.f_frsize);
     let free = format!("{SHARED_MEMORY}: {} MiB free", free_bytes >> 20);
@@ -62,10 +55,7 @@ fn shared_memory() -> Remark {
         };
     }
     if stat.f_flag.contains(StatVfsMountFlags::NOEXEC) {
-        return remark(
-            Effect::Neutral,
-            format!("{free}, mounted noexec: {elsewhere}"),
-        );
+        return remark(Effect::Neutral, format!("{free}, mounted noexec: {elsewhere}"));
     }
     remark(Effect::Good, format!("{free} for ledgers"))
 }
@@ -74,10 +64,7 @@ fn file_size_limit() -> Option<Remark> {
     let limit = rustix::process::getrlimit(Resource::Fsize).current?;
     (limit < LEDGER_BYTES).then(|| Remark {
         effect: Effect::Poorer,
-        what: format!(
-            "files are limited to {} KiB (`ulimit -f`): recording stops there",
-            limit >> 10
-        ),
+        what: format!("files are limited to {} KiB (`ulimit -f`): recording stops there", limit >> 10),
         advice: Some("raise it: `ulimit -f unlimited`".to_owned()),
     })
 }
@@ -92,9 +79,6 @@ fn tracing() -> Option<Remark> {
     };
     Some(remark(
         Effect::Good,
-        format!(
-            "ptrace_scope {} ({meaning}): recording does not trace and does not mind",
-            scope.trim()
-        ),
+        format!("ptrace_scope {} ({meaning}): recording does not trace and does not mind", scope.trim()),
     ))
 }

@@ -29,22 +29,14 @@ struct Entry {
 /// Prints what there is, with the command to read each.
 pub fn list(talk: &Talk) -> Outcome {
     let here = Path::new(".");
-    let mut ledgers: Vec<Entry> = [
-        Path::new(session::SHARED_MEMORY),
-        here,
-        &std::env::temp_dir(),
-    ]
-    .into_iter()
-    .flat_map(session::left_over)
-    .filter_map(|(file, observer)| ledger(&file.path, file.pid, observer))
-    .collect();
+    let mut ledgers: Vec<Entry> = [Path::new(session::SHARED_MEMORY), here, &std::env::temp_dir()]
+        .into_iter()
+        .flat_map(session::left_over)
+        .filter_map(|(file, observer)| ledger(&file.path, file.pid, observer))
+        .collect();
     let mut recordings = recordings_in(here)?;
     let mut page = String::new();
-    section(
-        &mut page,
-        "ledgers, of programs that are being recorded or whose observer was killed",
-        &mut ledgers,
-    );
+    section(&mut page, "ledgers, of programs that are being recorded or whose observer was killed", &mut ledgers);
     section(&mut page, "recordings here", &mut recordings);
     if page.is_empty() {
         talk.note("there are no recordings here, and no ledgers were left behind");
@@ -81,13 +73,7 @@ fn recordings_in(dir: &Path) -> Outcome<Vec<Entry>> {
             };
             let (program, pid) = (program.to_owned(), pid.to_owned());
             path.is_file().then_some(())?;
-            Some(Entry {
-                age: age_of(&path)?,
-                path,
-                program,
-                pid,
-                state: "",
-            })
+            Some(Entry { age: age_of(&path)?, path, program, pid, state: "" })
         })
         .collect())
 }
@@ -110,13 +96,8 @@ fn program_of(path: &Path) -> Option<String> {
 }
 
 fn age_of(path: &Path) -> Option<Duration> {
-    let modified = SystemTime::UNIX_EPOCH
-        + Duration::from_secs(path.metadata().ok()?.mtime().try_into().ok()?);
-    Some(
-        SystemTime::now()
-            .duration_since(modified)
-            .unwrap_or_default(),
-    )
+    let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(path.metadata().ok()?.mtime().try_into().ok()?);
+    Some(SystemTime::now().duration_since(modified).unwrap_or_default())
 }
 
 fn section(page: &mut String, title: &str, entries: &mut [Entry]) {
@@ -130,21 +111,9 @@ fn section(page: &mut String, title: &str, entries: &mut [Entry]) {
     // Writing to a String cannot fail.
     let _ = writeln!(page, "{title}:");
     for entry in entries {
-        let (program, path) = (
-            escape(&entry.program),
-            escape(&entry.path.display().to_string()),
-        );
-        let state = if entry.state.is_empty() {
-            String::new()
-        } else {
-            format!(", {}", entry.state)
-        };
-        let _ = writeln!(
-            page,
-            "  {program}, pid {}, last written {} ago{state}",
-            entry.pid,
-            short(entry.age)
-        );
+        let (program, path) = (escape(&entry.program), escape(&entry.path.display().to_string()));
+        let state = if entry.state.is_empty() { String::new() } else { format!(", {}", entry.state) };
+        let _ = writeln!(page, "  {program}, pid {}, last written {} ago{state}", entry.pid, short(entry.age));
         let _ = writeln!(page, "    heaptide report {path}");
     }
 }

@@ -10,9 +10,7 @@ use crate::args::RunArgs;
 pub const VARIABLE: &str = "HEAPTIDE_OPTIONS";
 
 /// Keys that are the observer's to set.
-const OWN_KEYS: [&str; 7] = [
-    "dir", "out", "root", "observer", "follow", "sample", "interval",
-];
+const OWN_KEYS: [&str; 7] = ["dir", "out", "root", "observer", "follow", "sample", "interval"];
 
 /// All options but the child's process id, which is to be appended. Options in the environment that do not contradict
 /// the command line stay.
@@ -22,15 +20,8 @@ pub fn of(args: &RunArgs, dir: &Path, before: Option<&OsStr>) -> OsString {
         options.push(option);
         options.push(",");
     };
-    for option in before
-        .map(OsStr::as_bytes)
-        .unwrap_or_default()
-        .split(|&byte| byte == b',')
-    {
-        let key = option
-            .split(|&byte| byte == b':')
-            .next()
-            .unwrap_or_default();
+    for option in before.map(OsStr::as_bytes).unwrap_or_default().split(|&byte| byte == b',') {
+        let key = option.split(|&byte| byte == b':').next().unwrap_or_default();
         let is_own = OWN_KEYS.iter().any(|own| own.as_bytes() == key);
         if !option.is_empty() && !is_own {
             push(OsStr::from_bytes(option));
@@ -57,13 +48,8 @@ mod tests {
     fn check(line: &[&str], before: Option<&str>, expected: &str) {
         let line = ["heaptide", "run"].iter().chain(line).chain(&["true"]);
         let cli = crate::args::Cli::try_parse_from(line).expect("a command line");
-        let crate::args::Command::Run(args) = cli.command else {
-            panic!("not run")
-        };
-        assert_eq!(
-            of(&args, Path::new("/dev/shm/x"), before.map(OsStr::new)),
-            expected
-        );
+        let crate::args::Command::Run(args) = cli.command else { panic!("not run") };
+        assert_eq!(of(&args, Path::new("/dev/shm/x"), before.map(OsStr::new)), expected);
     }
 
     #[test]

@@ -30,13 +30,10 @@ impl Written {
     /// Writes to a path that a person chose.
     pub fn at(path: PathBuf, recording: Recording, existing: Existing) -> Outcome<Written> {
         match file::write(&path, &recording.profile, existing) {
-            Ok(_) => Ok(Written {
-                path,
-                profile: recording.profile,
-                problems: recording.problems,
-            }),
-            Err(error @ WriteError::Exists(_)) => Err(Failure::from(error)
-                .hint("it appeared while the program ran; --force would have replaced it")),
+            Ok(_) => Ok(Written { path, profile: recording.profile, problems: recording.problems }),
+            Err(error @ WriteError::Exists(_)) => {
+                Err(Failure::from(error).hint("it appeared while the program ran; --force would have replaced it"))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -45,30 +42,19 @@ impl Written {
     pub fn under_its_name(dir: &Path, recording: Recording) -> Outcome<Written> {
         let name = recording::default_name(&recording.profile);
         for attempt in 0..NAMES_LIMIT {
-            let mut path = if dir == Path::new(".") {
-                name.clone()
-            } else {
-                dir.join(&name)
-            };
+            let mut path = if dir == Path::new(".") { name.clone() } else { dir.join(&name) };
             if attempt > 0 {
                 path.set_extension(format!("{attempt}.heaptide"));
             }
             match file::write(&path, &recording.profile, Existing::Keep) {
                 Ok(_) => {
-                    return Ok(Written {
-                        path,
-                        profile: recording.profile,
-                        problems: recording.problems,
-                    });
+                    return Ok(Written { path, profile: recording.profile, problems: recording.problems });
                 }
                 Err(WriteError::Exists(_)) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(
-            Failure::new(format!("too many recordings are named {}", name.display()))
-                .hint("move them away"),
-        )
+        Err(Failure::new(format!("too many recordings are named {}", name.display())).hint("move them away"))
     }
 
     /// Looks up names and writes again.
@@ -93,16 +79,9 @@ impl Written {
 
 /// Writes the recording of a process that the program started.
 pub fn write_followed(watched: &Watched, dir: &Path, talk: &Talk) -> Outcome<Written> {
-    let reader = watched
-        .ledger
-        .reader()
-        .ok_or_else(|| Failure::new("a followed process destroyed its ledger"))?;
+    let reader = watched.ledger.reader().ok_or_else(|| Failure::new("a followed process destroyed its ledger"))?;
     // Nobody but its parent is told how it ended.
-    let end = if watched.has_ended() {
-        End::Lost
-    } else {
-        End::Running
-    };
+    let end = if watched.has_ended() { End::Lost } else { End::Running };
     let recording = recording::of_ended(&reader, end, watched.peak_rss_bytes);
     talk.detail(&format!("process {} has been recorded", watched.pid));
     Written::under_its_name(dir, recording)
