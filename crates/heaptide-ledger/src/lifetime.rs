@@ -15,7 +15,7 @@ pub const BUCKETS: usize = 64;
 /// Buckets of the window.
 pub const WINDOW: usize = 14;
 /// How many buckets of the window lie below the first lifetime seen.
-const BELOW: usize = 4;
+const BELOW: usize = 7;
 
 /// The lifetimes of one thread's frees at one site: a cache line.
 #[repr(C)]

@@ -16,7 +16,7 @@ static DESTRUCTOR: extern "C" fn() = end;
 extern "C" fn begin() {
     let _ = REAL.malloc();
     if heaptide_recorder::start() {
-        start_keeper();
+        heaptide_recorder::mute(start_keeper);
     }
 }
 

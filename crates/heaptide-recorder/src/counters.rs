@@ -211,8 +211,8 @@ pub fn count_lifetime<A: Adding>(global: &Global, counters: &SiteCounters, ms: u
 }
 
 /// The lifetimes that go with counters.
-#[inline]
-fn lifetimes_of(counters: &SiteCounters) -> &Lifetimes {
+#[inline(always)]
+pub fn lifetimes_of(counters: &SiteCounters) -> &Lifetimes {
     const DISTANCE: usize = core::mem::offset_of!(CountersLeaf, lifetimes);
     // SAFETY: counters lie in a `CountersLeaf`, whose lifetimes have the same size and order.
     unsafe { &*core::ptr::from_ref(counters).byte_add(DISTANCE).cast() }

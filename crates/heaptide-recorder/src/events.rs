@@ -12,12 +12,12 @@ use core::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use heaptide_ledger::{Header, Loss, SiteCounters, ThreadBlock, clock::ms_of_tick, size_class};
+use heaptide_ledger::{Loss, SiteCounters, ThreadBlock, clock::ms_of_tick, size_class};
 
 use crate::{
     counters::{
         Adding, Alone, Together, Weight, count_allocation, count_free, count_lifetime, counters_of,
-        keep_peak, known_counters, reallocations_of,
+        keep_peak, known_counters, lifetimes_of, reallocations_of,
     },
     global::{EXACT, Global, OFF, SAMPLED, global},
     heap_map::Block,
@@ -77,7 +77,7 @@ pub fn take(address: u64) -> Taken {
     }
     let block = global.heap_map.take(address);
     match &block {
-        Some(block) => prefetch_counters(global, block.site),
+        Some(block) => prefetch_counters(global, block),
         None => unknown(global),
     }
     if block.is_some() && global.sample_interval.load(Relaxed) != 0 {
@@ -102,11 +102,14 @@ fn unknown(global: &Global) {
 /// Asks for the counters of a block that is being freed. They are counted in after the allocator has it back, when they
 /// are there.
 #[inline(always)]
-fn prefetch_counters(global: &Global, site: u64) {
+fn prefetch_counters(global: &Global, freed: &Block) {
     if let Some(block) = thread::block_of(local())
-        && let Some(counters) = known_counters(global, block, site)
+        && let Some(counters) = known_counters(global, block, freed.site)
     {
         prefetch(counters);
+        if global.header().birth_tick.load(Relaxed) != freed.birth {
+            prefetch(lifetimes_of(counters));
+        }
     }
 }
 
@@ -195,6 +198,7 @@ fn record_allocation(
 ) {
     let done = match working(global, local()) {
         Some(mut working) => allocate_alone(global, working.thread(), address, size, caller, old),
+        None if thread::is_muted(local()) => return,
         None => allocate_together(global, address, size, caller, old),
     };
     if let Err(loss) = done {
@@ -220,6 +224,7 @@ fn allocate_alone(
     caller: Caller,
     old: Option<(u64, Block)>,
 ) -> Result<(), Loss> {
+    thread.begin_event(global.header());
     let path = if global.memo.load(Relaxed) != 0 {
         call_path(
             global,
@@ -345,11 +350,11 @@ fn allocate<A: Adding>(
 
 /// Asks for the counters' memory while the heap map is being seen to.
 #[inline(always)]
-fn prefetch(counters: &SiteCounters) {
+fn prefetch<T>(line: &T) {
     // SAFETY: a hint.
     unsafe {
         core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
-            core::ptr::from_ref(counters).cast(),
+            core::ptr::from_ref(line).cast(),
         )
     };
 }
@@ -393,6 +398,7 @@ fn record_free(global: &Global, address: u64, freed: Block) {
         Some(mut working) => {
             let thread = working.thread();
             let header = global.header();
+            thread.begin_event(header);
             thread.live.before_free(header);
             let temporary = thread.newest == address;
             let weight = free::<Alone>(

@@ -170,10 +170,18 @@ impl Memo {
 
     #[inline]
     fn add(&mut self, address: u64, value: u64, rbp: u64, node: u32, kind: u32) {
-        // SAFETY: `push` made sure of room.
-        *unsafe { self.words.get_unchecked_mut(self.len) } = Word { address, value };
-        // SAFETY: as above.
-        *unsafe { self.meanings.get_unchecked_mut(self.len) } = Meaning { rbp, node, kind };
+        let (word, meaning) = (self.words.as_mut_ptr(), self.meanings.as_mut_ptr());
+        // SAFETY: `push` made sure of room. Volatile keeps the words from being put together on the stack first, where
+        // reading them back would wait for the stores.
+        unsafe {
+            let word = word.add(self.len);
+            (&raw mut (*word).address).write_volatile(address);
+            (&raw mut (*word).value).write_volatile(value);
+            let meaning = meaning.add(self.len);
+            (&raw mut (*meaning).rbp).write_volatile(rbp);
+            (&raw mut (*meaning).node).write_volatile(node);
+            (&raw mut (*meaning).kind).write_volatile(kind);
+        }
         self.len += 1;
     }
 }

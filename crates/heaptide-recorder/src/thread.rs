@@ -13,7 +13,7 @@ use core::{
 };
 
 use heaptide_ledger::{
-    Header, Loss, PAST_THREAD_WORDS, PAST_THREADS_LIMIT, SHARED_TID, ThreadBlock, ThreadTotals,
+    Header, Loss, PAST_THREAD_WORDS, PAST_THREADS_LIMIT, SHARED_TID, ThreadBlock, ThreadTotals, clock::tick_of_ms,
 };
 
 use crate::{
@@ -53,6 +53,25 @@ global_asm!(
 
 const NONE: *mut Thread = core::ptr::without_provenance_mut(8);
 
+const MUTED: *mut Thread = core::ptr::without_provenance_mut(4);
+
+/// Does something of the recorder's own in this thread that may allocate: it is not recorded.
+pub fn mute<R>(act: impl FnOnce() -> R) -> R {
+    let local = local();
+    // SAFETY: the thread's own.
+    let before = unsafe { core::mem::replace(&mut (*local).thread, MUTED) };
+    let result = act();
+    // SAFETY: as above.
+    unsafe { (*local).thread = before };
+    result
+}
+
+/// Whether the thread is doing something of the recorder's own.
+pub fn is_muted(local: *mut Local) -> bool {
+    // SAFETY: the thread's own.
+    unsafe { (*local).thread == MUTED }
+}
+
 /// The calling thread's [`Local`].
 #[inline]
 pub fn local() -> *mut Local {
@@ -79,6 +98,7 @@ pub struct Thread {
     /// Address of the newest block, until it is freed.
     pub newest: u64,
     pub live: Live,
+    clock: Clock,
     pub own_stack: OwnStack,
     /// Where its counters go.
     pub pages: Pages,
@@ -89,6 +109,46 @@ pub struct Thread {
     put_off: u64,
     pub memo: Memo,
     pub steps: Steps,
+}
+
+/// How a thread helps to keep the recording's clock: it looks at the time now and then, often enough to notice every
+/// millisecond. An observer that woke up for each would take more from the program than all the looks together.
+#[derive(Clone, Copy)]
+struct Clock {
+    /// Events to the next look.
+    left: u32,
+    /// Events between two looks.
+    gap: u32,
+    last_ns: u64,
+}
+
+/// Looks this far apart or less are made rarer, others more often.
+const LOOK_NS: u64 = 400_000;
+const MOST_EVENTS_TO_A_LOOK: u32 = 256;
+
+impl Clock {
+    #[inline(always)]
+    fn event(&mut self, header: &Header) {
+        self.left = self.left.wrapping_sub(1);
+        if self.left == 0 {
+            self.look(header);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look(&mut self, header: &Header) {
+        let now_ns = sys::monotonic_ns();
+        let apart_ns = now_ns.wrapping_sub(self.last_ns);
+        self.gap = if apart_ns < LOOK_NS { (self.gap * 2).min(MOST_EVENTS_TO_A_LOOK) } else { (self.gap / 2).max(1) };
+        self.left = self.gap;
+        self.last_ns = now_ns;
+        let now_ms = now_ns.saturating_sub(header.started_monotonic_ns.load(Relaxed)) / 1_000_000;
+        if now_ms > header.clock_ms.load(Relaxed) {
+            header.clock_ms.store(now_ms, Relaxed);
+            header.birth_tick.store(tick_of_ms(now_ms), Relaxed);
+        }
+    }
 }
 
 /// What a thread knows of all threads' live bytes.
@@ -238,6 +298,12 @@ impl Working {
 }
 
 impl Thread {
+    /// Begins an event: looks at the clock if that is due.
+    #[inline(always)]
+    pub fn begin_event(&mut self, header: &Header) {
+        self.clock.event(header);
+    }
+
     /// Its block in the ledger.
     #[inline]
     pub fn block(&self) -> &'static ThreadBlock {
@@ -340,6 +406,7 @@ impl Thread {
         copy_totals(&block.totals, &block.at_start);
         block.tid.store(tid, Release);
         self.newest = 0;
+        self.clock = Clock { left: 1, gap: 1, last_ns: 0 };
         self.put_off = 0;
         self.live = Live {
             known: header.live_bytes.load(Relaxed) as i64,
