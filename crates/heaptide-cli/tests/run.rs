@@ -306,6 +306,10 @@ fn children_are_recorded_when_followed() {
         assert!(ran.stderr.contains(name.as_str()), "{}", ran.stderr);
         assert!(place.json(name)["totals"]["allocations"].as_u64().unwrap() > 0);
     }
+    let own = "void *_rjem_malloc(unsigned long n) { return (void *)n; }\nint main(void) { return 0; }";
+    place.compile("own", own, &[]);
+    let ran = place.run(["run", "--follow", "--", "sh", "-c", "./own; true"]);
+    assert!(ran.stderr.contains("/own: jemalloc is linked into it"), "{}", ran.stderr);
     fs::create_dir(place.path("alone")).unwrap();
     let alone = place.run(["run", "-q", "-o", "alone/x.heaptide", "--", "sh", "-c", line]);
     assert_eq!(alone.code(), Some(3));

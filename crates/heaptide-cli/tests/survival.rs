@@ -113,6 +113,9 @@ fn both_killed_leave_a_ledger() {
     let ledger = Ledger(path);
     assert!(state.ends_with("left behind"), "{state}");
     assert_eq!(read(&held.place, &ledger.0), (100, 100_000, "lost".to_owned()));
+    let listing = held.place.run(["report"]).stdout;
+    let session = ledger.0.parent().unwrap().to_str().unwrap();
+    assert!(listing.contains(&format!("rm -r {session} ")), "{listing}");
     let text = Ran::of(held.place.heaptide(["report"]).arg(&ledger.0).output().unwrap());
     text.succeeds();
     assert!(text.stdout.contains("hold"), "{}", text.stdout);

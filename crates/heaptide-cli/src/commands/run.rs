@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 
 use heaptide_profile::End;
 use heaptide_profile::file::Existing;
-use heaptide_report::{Colour, TextOptions};
 
 use crate::args::RunArgs;
-use crate::binary::{Effect, Image, ImageError, Launch, LaunchError, Remark, remarks};
+use crate::binary::Launch;
 use crate::error::{Attempt, Code, Exit, Failure, Outcome};
 use crate::observer::process::{self, Child, Ended, Start};
 use crate::observer::session::Session;
@@ -16,15 +15,14 @@ use crate::observer::watch::{Scope, Watch};
 use crate::observer::watched::Watched;
 use crate::output;
 use crate::recording;
-use crate::talk::{self, Stream, Talk};
+use crate::talk::Talk;
 
+mod after;
+mod before;
 mod options;
 mod written;
 
 use written::Written;
-
-/// Columns where there is no terminal to ask.
-const WIDTH: usize = 80;
 
 /// Runs the program, writes its recording, reports, and ends as the program did.
 pub fn run(args: &RunArgs, talk: &Talk) -> Outcome {
@@ -32,8 +30,8 @@ pub fn run(args: &RunArgs, talk: &Talk) -> Outcome {
         return Err(Failure::new("no program is named").code(Code::Usage));
     };
     let before_start = |failure: Failure| failure.code(Code::BeforeStart);
-    let launch = find(command)?;
-    let doubts = examine(&launch, talk)?;
+    let launch = before::find(command)?;
+    before::examine(&launch, talk)?;
     let existing = output::existing(args.force);
     let output_dir = match &args.output {
         Some(path) => {
@@ -55,7 +53,7 @@ pub fn run(args: &RunArgs, talk: &Talk) -> Outcome {
         .attempt(|| format!("cannot run {}", command.display()))
         .map_err(before_start)?;
     let signals = process::queue_signals().attempt(|| "cannot queue signals".to_owned()).map_err(before_start)?;
-    let child = Child::start(&start, &signals).map_err(|error| cannot_execute(command, error))?;
+    let child = Child::start(&start, &signals).map_err(|error| before::cannot_execute(command, error))?;
     // From here on everything belongs to the program: its status is ours.
     let scope = if args.follow { Scope::Descendants } else { Scope::Program };
     let mut watch = Watch::new(&session, child.pid(), scope, args.interval);
@@ -82,7 +80,7 @@ pub fn run(args: &RunArgs, talk: &Talk) -> Outcome {
     drop(session);
     // Ctrl-C now ends the looking up of names; what was recorded is safe.
     signals.release();
-    finish(written, followed, &doubts, talk).map_or_else(
+    after::finish(written, followed, talk).map_or_else(
         |failure| {
             failure.tell(talk);
             if kept.exists() {
@@ -104,70 +102,6 @@ pub fn run(args: &RunArgs, talk: &Talk) -> Outcome {
             Ok(ended.into())
         },
     )
-}
-
-fn find(command: &OsStr) -> Outcome<Launch> {
-    let what = || format!("cannot run {}", command.display());
-    Launch::find(command).map_err(|error| {
-        let (code, hint) = match error {
-            LaunchError::NotFound { in_path: true } => (Code::NotFound, "name its path, for example ./server"),
-            LaunchError::NotFound { .. } => (Code::NotFound, "check the path"),
-            LaunchError::CannotExecute(_) => {
-                (Code::CannotExecute, "name a program or a script with a #! line that may be executed (`chmod +x`)")
-            }
-        };
-        Failure::from(error).while_trying(what()).code(code).hint(hint)
-    })
-}
-
-fn cannot_execute(command: &OsStr, error: std::io::Error) -> Failure {
-    let code = match error.kind() {
-        std::io::ErrorKind::NotFound => Code::NotFound,
-        _ => Code::CannotExecute,
-    };
-    Failure::from(error).while_trying(format!("cannot run {}", command.display())).code(code)
-}
-
-/// Says before the start what stands in the way of a recording. Returns what will make it poorer.
-fn examine(launch: &Launch, talk: &Talk) -> Outcome<Vec<Remark>> {
-    let path = launch.image.display();
-    let refuse = |why: Failure| why.while_trying(format!("cannot record {path}")).code(Code::BeforeStart);
-    let image = match Image::read(&launch.image) {
-        Ok(image) => image,
-        Err(ImageError::Unreadable(error)) => {
-            talk.warning(&format!("cannot look into {path} before it starts: {error}"));
-            return Ok(Vec::new());
-        }
-        Err(error @ ImageError::WrongArchitecture { .. }) => {
-            return Err(Failure::from(error)
-                .while_trying(format!("cannot run {path}"))
-                .code(Code::CannotExecute)
-                .hint(format!("build it for {}", std::env::consts::ARCH)));
-        }
-        Err(error @ ImageError::Malformed(_)) => {
-            return Err(Failure::from(error)
-                .while_trying(format!("cannot run {path}"))
-                .code(Code::CannotExecute)
-                .hint("name the linked program, or build it anew"));
-        }
-        Err(error @ ImageError::Not64Bit) => {
-            return Err(refuse(error.into()).hint("build it for 64 bit: the recorder is"));
-        }
-    };
-    let remarks = remarks(&image);
-    if let Some(remark) = remarks.iter().find(|remark| remark.effect == Effect::Impossible) {
-        let failure = refuse(Failure::new(&remark.what));
-        return Err(match &remark.advice {
-            Some(advice) => failure.hint(advice),
-            None => failure,
-        });
-    }
-    let doubts: Vec<Remark> = remarks.into_iter().filter(|remark| remark.effect == Effect::MostlyEmpty).collect();
-    for doubt in &doubts {
-        talk.warning(&format!("{path}: {}", doubt.what));
-        talk.advice(doubt.advice.as_deref().unwrap_or_default());
-    }
-    Ok(doubts)
 }
 
 fn start(
@@ -219,31 +153,4 @@ fn conclude(
 fn nothing_recorded(launch: &Launch) -> Failure {
     Failure::new("nothing was recorded: the program did not load the recorder")
         .hint(format!("`heaptide doctor {}` says what is known of it", launch.path.display()))
-}
-
-/// Looks up names, writes the recordings again with them, and reports.
-fn finish(written: Outcome<Written>, followed: Vec<Outcome<Written>>, doubts: &[Remark], talk: &Talk) -> Outcome<()> {
-    let written = written.and_then(|written| written.with_names(talk));
-    if let Ok(written) = &written {
-        let options = TextOptions {
-            width: talk::columns(Stream::Stderr).unwrap_or(WIDTH),
-            colour: if talk.colors(Stream::Stderr) { Colour::On } else { Colour::Off },
-            ..TextOptions::new(&recording::classify)
-        };
-        talk.text(&heaptide_report::short(&written.profile, &options, &written.path.display().to_string()));
-        for problem in &written.problems {
-            talk.warning(&format!("the ledger is damaged: {problem}"));
-        }
-        for doubt in doubts {
-            talk.warning(&format!("this is not all of the program's memory: {}", doubt.what));
-            talk.advice(doubt.advice.as_deref().unwrap_or_default());
-        }
-    }
-    for followed in followed {
-        match followed.and_then(|followed| followed.with_names(&talk.quieter())) {
-            Ok(followed) => talk.note(&followed.line()),
-            Err(failure) => failure.tell(talk),
-        }
-    }
-    written.map(|_| ())
 }

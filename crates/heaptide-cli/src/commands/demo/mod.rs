@@ -91,9 +91,9 @@ fn say(talk: &Talk, text: &str) -> Outcome<()> {
 fn explanation(profile: &Profile) -> String {
     let totals = &profile.totals;
     let mut text = format!(
-        "How to read it: while it ran, the service asked for {} in {} blocks and gave\n\
-         {} of that back. {} were still in use when it was stopped.\n\
-         The table says who holds them.\n",
+        "How to read it: while it ran, the service asked for {} in {}\n\
+         blocks and gave {} of that back. {} were still in use when it was\n\
+         stopped. The table says who holds them.\n",
         bytes(totals.allocated_bytes),
         count(totals.allocations),
         bytes(totals.freed_bytes),

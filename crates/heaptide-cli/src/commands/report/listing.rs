@@ -16,6 +16,7 @@ use crate::observer::session;
 use crate::os::SharedWords;
 use crate::output;
 use crate::talk::Talk;
+use crate::units::bytes;
 
 /// One thing that can be read.
 struct Entry {
@@ -24,6 +25,8 @@ struct Entry {
     pid: String,
     age: Duration,
     state: &'static str,
+    /// A directory that nobody needs any more, and its bytes.
+    waste: Option<(PathBuf, u64)>,
 }
 
 /// Prints what there is, with the command to read each.
@@ -47,16 +50,19 @@ pub fn list(talk: &Talk) -> Outcome {
 }
 
 fn ledger(path: &Path, pid: u32, observer: u32) -> Option<Entry> {
+    let (is_observed, is_running) = (is_alive(observer), is_alive(pid));
+    let waste = || Some((path.parent()?.to_path_buf(), path.metadata().ok()?.blocks() * 512));
     Some(Entry {
         path: path.to_path_buf(),
         program: program_of(path)?,
         pid: pid.to_string(),
         age: age_of(path)?,
-        state: match (is_alive(observer), is_alive(pid)) {
+        state: match (is_observed, is_running) {
             (true, _) => "being recorded",
             (false, true) => "running, without an observer",
             (false, false) => "left behind",
         },
+        waste: waste().filter(|_| !is_observed && !is_running),
     })
 }
 
@@ -73,7 +79,7 @@ fn recordings_in(dir: &Path) -> Outcome<Vec<Entry>> {
             };
             let (program, pid) = (program.to_owned(), pid.to_owned());
             path.is_file().then_some(())?;
-            Some(Entry { age: age_of(&path)?, path, program, pid, state: "" })
+            Some(Entry { age: age_of(&path)?, path, program, pid, state: "", waste: None })
         })
         .collect())
 }
@@ -115,6 +121,10 @@ fn section(page: &mut String, title: &str, entries: &mut [Entry]) {
         let state = if entry.state.is_empty() { String::new() } else { format!(", {}", entry.state) };
         let _ = writeln!(page, "  {program}, pid {}, last written {} ago{state}", entry.pid, short(entry.age));
         let _ = writeln!(page, "    heaptide report {path}");
+        if let Some((dir, size)) = &entry.waste {
+            let dir = escape(&dir.display().to_string());
+            let _ = writeln!(page, "    rm -r {dir}    frees {}", bytes(*size));
+        }
     }
 }
 
