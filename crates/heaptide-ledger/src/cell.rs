@@ -66,21 +66,9 @@ mod tests {
 
     #[test]
     fn a_cell_keeps_its_parts() {
-        let cell = Cell {
-            site: (1 << 24) - 1,
-            size: LARGE,
-            birth: crate::clock::TICKS - 1,
-            grown: 1,
-            sub: 0,
-        };
+        let cell = Cell { site: (1 << 24) - 1, size: LARGE, birth: crate::clock::TICKS - 1, grown: 1, sub: 0 };
         assert_eq!(Cell::unpack(cell.pack()), cell);
-        let cell = Cell {
-            site: 1,
-            size: 0,
-            birth: 0,
-            grown: 0,
-            sub: 1,
-        };
+        let cell = Cell { site: 1, size: 0, birth: 0, grown: 0, sub: 1 };
         assert_eq!(Cell::unpack(cell.pack()), cell);
     }
 }

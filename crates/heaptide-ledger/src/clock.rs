@@ -44,10 +44,7 @@ mod tests {
             assert!(tick >= last && tick < TICKS);
             let back = ms_of_tick(tick);
             if ms < 49 * 86_400_000 {
-                assert!(
-                    back <= ms && ms - back <= ms >> MANTISSA_BITS,
-                    "{ms} -> {back}"
-                );
+                assert!(back <= ms && ms - back <= ms >> MANTISSA_BITS, "{ms} -> {back}");
             }
             last = tick;
         }

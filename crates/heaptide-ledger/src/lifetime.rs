@@ -58,11 +58,7 @@ pub const fn bucket_of_ms(ms: u64) -> usize {
         ms
     };
     let exponent = 63 - ms.leading_zeros();
-    let half = if exponent == 0 {
-        0
-    } else {
-        ms >> (exponent - 1) & 1
-    };
+    let half = if exponent == 0 { 0 } else { ms >> (exponent - 1) & 1 };
     exponent as usize * 2 + half as usize
 }
 
@@ -88,9 +84,7 @@ mod tests {
             assert!(bucket < BUCKETS);
             let capped = ms.min(u64::from(u32::MAX));
             assert!(capped <= upper_ms_of_bucket(bucket), "{ms} in {bucket}");
-            assert!(
-                bucket < 2 || capped > upper_ms_of_bucket(if bucket == 2 { 0 } else { bucket - 1 })
-            );
+            assert!(bucket < 2 || capped > upper_ms_of_bucket(if bucket == 2 { 0 } else { bucket - 1 }));
         }
     }
 }

@@ -6,8 +6,8 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::layout::{
-    CHUNKS, COUNTERS_PER_LEAF, CountersLeaf, HEADER_BYTES, Header, MAGIC, RADIX, Reallocations,
-    SiteCounters, Table, ThreadBlock, UNIT_BYTES, VERSION, chunk_of,
+    CHUNKS, COUNTERS_PER_LEAF, CountersLeaf, HEADER_BYTES, Header, MAGIC, RADIX, Reallocations, SiteCounters, Table,
+    ThreadBlock, UNIT_BYTES, VERSION, chunk_of,
 };
 use crate::lifetime::{BUCKETS, Lifetimes, place_in_window};
 
@@ -90,12 +90,8 @@ impl SiteView<'_> {
     );
 
     fn reallocation_word(&self, word: usize) -> u64 {
-        let unit = self
-            .reader
-            .word(self.counters + core::mem::offset_of!(SiteCounters, reallocations) / 8);
-        unit.and_then(|unit| self.reader.unit(unit))
-            .and_then(|at| self.reader.word(at + word))
-            .unwrap_or(0)
+        let unit = self.reader.word(self.counters + core::mem::offset_of!(SiteCounters, reallocations) / 8);
+        unit.and_then(|unit| self.reader.unit(unit)).and_then(|at| self.reader.word(at + word)).unwrap_or(0)
     }
 
     /// Calls `visit(bucket, blocks)` for every bucket of the lifetime histogram that holds any; a bucket may come twice.
@@ -105,8 +101,7 @@ impl SiteView<'_> {
         };
         for bucket in 0..BUCKETS {
             if let Some((word, shift)) = place_in_window(window, bucket) {
-                let blocks =
-                    self.reader.word(self.lifetimes + 1 + word).unwrap_or(0) >> shift & 0xffff_ffff;
+                let blocks = self.reader.word(self.lifetimes + 1 + word).unwrap_or(0) >> shift & 0xffff_ffff;
                 if blocks > 0 {
                     visit(bucket, blocks);
                 }
@@ -158,11 +153,7 @@ impl<'a> ThreadView<'a> {
             }
             budget.tables -= 1;
             for middle in 0..RADIX {
-                let Some(leaf) = self
-                    .reader
-                    .word(table + middle)
-                    .and_then(|unit| self.reader.unit(unit))
-                else {
+                let Some(leaf) = self.reader.word(table + middle).and_then(|unit| self.reader.unit(unit)) else {
                     continue;
                 };
                 if budget.leaves == 0 {
@@ -175,9 +166,7 @@ impl<'a> ThreadView<'a> {
                         reader: self.reader,
                         counters: leaf + low * (size_of::<SiteCounters>() / 8),
                         lifetimes: leaf
-                            + (core::mem::offset_of!(CountersLeaf, lifetimes)
-                                + low * size_of::<Lifetimes>())
-                                / 8,
+                            + (core::mem::offset_of!(CountersLeaf, lifetimes) + low * size_of::<Lifetimes>()) / 8,
                         site,
                     });
                 }
@@ -262,12 +251,8 @@ impl<'a> Reader<'a> {
     #[must_use]
     pub fn table(&self, table: usize, row_words: u64) -> TableView<'a> {
         let len = self.header(table + core::mem::offset_of!(Table, len) / 8);
-        let mut view = TableView {
-            reader: *self,
-            chunks: table + core::mem::offset_of!(Table, chunks) / 8,
-            row_words,
-            len: 0,
-        };
+        let mut view =
+            TableView { reader: *self, chunks: table + core::mem::offset_of!(Table, chunks) / 8, row_words, len: 0 };
         // As long as its chunks are there.
         let mut possible = 0;
         for chunk in 0..CHUNKS {
@@ -277,9 +262,7 @@ impl<'a> Reader<'a> {
             }
             possible += crate::FIRST_CHUNK_ROWS << chunk;
         }
-        view.len = len
-            .min(possible)
-            .min(self.words.len() as u64 / row_words + 1);
+        view.len = len.min(possible).min(self.words.len() as u64 / row_words + 1);
         view
     }
 
@@ -288,8 +271,7 @@ impl<'a> Reader<'a> {
     pub fn budget(&self) -> Budget {
         Budget {
             tables: self.words.len() / RADIX + 1,
-            leaves: self.words.len() / (COUNTERS_PER_LEAF as usize * size_of::<SiteCounters>() / 8)
-                + 1,
+            leaves: self.words.len() / (COUNTERS_PER_LEAF as usize * size_of::<SiteCounters>() / 8) + 1,
         }
     }
 
@@ -331,8 +313,7 @@ impl TableView<'_> {
         }
         let (chunk, place) = chunk_of(row);
         let start = self.reader.unit(self.reader.header(self.chunks + chunk))?;
-        self.reader
-            .word(start + (place * self.row_words + word) as usize)
+        self.reader.word(start + (place * self.row_words + word) as usize)
     }
 }
 

@@ -21,13 +21,6 @@ use crate::weight::COUNT_UNITS;
 pub use ranking::NodeSum;
 use ranking::{Candidate, Epoch, GROUP_RANKS, Wanted};
 
-/// Longest wait between two ticks of the clock, for a program that does nothing.
-const IDLE_WAIT_MS: u64 = 16;
-/// Ticks of a busy program between two looks whether it still is.
-const BUSY_TICKS: u32 = 8;
-/// Threads that one more tick between two looks pays for.
-const THREADS_PER_TICK: u32 = 8;
-
 /// Calls in the first epoch.
 const FIRST_EPOCH_CALLS: u64 = 4;
 /// Calls in the longest epoch.
@@ -50,12 +43,7 @@ pub struct Vitals {
 
 impl Default for Vitals {
     fn default() -> Self {
-        Vitals {
-            rss_bytes: UNKNOWN,
-            pss_bytes: UNKNOWN,
-            threads: UNKNOWN,
-            open_files: UNKNOWN,
-        }
+        Vitals { rss_bytes: UNKNOWN, pss_bytes: UNKNOWN, threads: UNKNOWN, open_files: UNKNOWN }
     }
 }
 
@@ -70,10 +58,7 @@ impl Pace {
     /// A sample every so many milliseconds, the first one at once.
     #[must_use]
     pub const fn every(interval_ms: u64) -> Self {
-        Pace {
-            interval_ms,
-            next_ms: 0,
-        }
+        Pace { interval_ms, next_ms: 0 }
     }
 
     /// When the next sample is due.
@@ -90,6 +75,22 @@ impl Pace {
     /// Doubles the interval, after the series has dropped every second sample.
     pub fn halve_resolution(&mut self) {
         self.interval_ms = self.interval_ms.saturating_mul(2);
+    }
+}
+
+/// Longest time between two calls of [`set_clock`]. While the program allocates and frees it looks at the time itself,
+/// so this only bounds how old the time is after a silence.
+pub const CLOCK_MS: u64 = 50;
+
+/// Sets the ledger's clock, which never goes back.
+pub fn set_clock(reader: &Reader<'_>, now_ms: u64) {
+    if now_ms <= reader.header(header_word!(clock_ms)) {
+        return;
+    }
+    for (word, value) in [(header_word!(clock_ms), now_ms), (header_word!(birth_tick), tick_of_ms(now_ms))] {
+        if let Some(word) = reader.words().get(word) {
+            word.store(value, Relaxed);
+        }
     }
 }
 
@@ -126,21 +127,12 @@ pub fn moment(reader: &Reader<'_>, now_ms: u64, vitals: Vitals) -> Moment {
     }
 }
 
-/// Keeps a ledger's clock and its tracks.
+/// Keeps a ledger's tracks.
 #[derive(Clone, Debug)]
 pub struct Sampler {
-    clock: Clock,
     calls: u64,
     epoch_end: u64,
     tracks: [TrackState; TRACKS],
-}
-
-/// How busy the program is.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    events: u64,
-    wait_ms: u64,
-    ticks_left: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -161,57 +153,7 @@ impl Sampler {
     /// A sampler for a ledger that it has not seen before.
     #[must_use]
     pub const fn new() -> Self {
-        Sampler {
-            clock: Clock {
-                events: 0,
-                wait_ms: 1,
-                ticks_left: 0,
-            },
-            calls: 0,
-            epoch_end: FIRST_EPOCH_CALLS,
-            tracks: [TrackState {
-                stride: 1,
-                unwanted: 0,
-            }; TRACKS],
-        }
-    }
-
-    /// Sets the ledger's clock, which never goes back. Returns in how many milliseconds to do so again: 1 while the
-    /// program allocates or frees, more and more while it does not.
-    pub fn tick(&mut self, reader: &Reader<'_>, now_ms: u64) -> u64 {
-        if now_ms > reader.header(header_word!(clock_ms)) {
-            let set = |word: usize, value| {
-                if let Some(word) = reader.words().get(word) {
-                    word.store(value, Relaxed);
-                }
-            };
-            set(header_word!(clock_ms), now_ms);
-            set(header_word!(birth_tick), tick_of_ms(now_ms));
-        }
-        let clock = &mut self.clock;
-        if clock.ticks_left > 0 {
-            clock.ticks_left -= 1;
-            return clock.wait_ms;
-        }
-        let (mut events, mut threads) = (0_u64, 0_u32);
-        for thread in reader.threads() {
-            threads += 1;
-            let word = |index| thread.word(index);
-            events = events
-                .wrapping_add(word(
-                    core::mem::offset_of!(ThreadBlock, totals.allocations) / 8,
-                ))
-                .wrapping_add(word(core::mem::offset_of!(ThreadBlock, totals.frees) / 8));
-        }
-        if events == clock.events {
-            clock.wait_ms = (clock.wait_ms * 2).min(IDLE_WAIT_MS);
-            clock.ticks_left = threads / (THREADS_PER_TICK * IDLE_WAIT_MS as u32);
-        } else {
-            clock.wait_ms = 1;
-            clock.ticks_left = BUSY_TICKS + threads / THREADS_PER_TICK;
-        }
-        clock.events = events;
-        clock.wait_ms
+        Sampler { calls: 0, epoch_end: FIRST_EPOCH_CALLS, tracks: [TrackState { stride: 1, unwanted: 0 }; TRACKS] }
     }
 
     /// Sums the sites of all threads by call path, decides which call paths are followed, and adds a point to their
@@ -224,13 +166,7 @@ impl Sampler {
     /// epoch to epoch, so that a slow leak is followed while it is still small beside what the program always holds. A
     /// quarter is for those that allocate most often. A track is given to another call path only when its own has been
     /// in none of these groups for a while, and is negligible beside the other or the other stands high in its group.
-    pub fn sample_tracks(
-        &mut self,
-        reader: &Reader<'_>,
-        scratch: &mut [NodeSum],
-        series: &Series<'_>,
-        now_ms: u64,
-    ) {
+    pub fn sample_tracks(&mut self, reader: &Reader<'_>, scratch: &mut [NodeSum], series: &Series<'_>, now_ms: u64) {
         sum_nodes(reader, scratch);
         self.calls += 1;
         let ends_epoch = self.calls == self.epoch_end;
@@ -240,11 +176,7 @@ impl Sampler {
         let mut wanted = Wanted::new();
         for (node, sum) in scratch.iter_mut().enumerate() {
             if sum.units != 0 {
-                sum.look(if ends_epoch {
-                    Epoch::Ends
-                } else {
-                    Epoch::GoesOn
-                });
+                sum.look(if ends_epoch { Epoch::Ends } else { Epoch::GoesOn });
                 wanted.offer(node, sum);
             }
         }
@@ -268,10 +200,7 @@ impl Sampler {
                 }
                 if let Some(index) = self.place_for(series, wanted, scratch, candidate) {
                     series.follow(index, candidate.node);
-                    self.tracks[index] = TrackState {
-                        stride: 1,
-                        unwanted: 0,
-                    };
+                    self.tracks[index] = TrackState { stride: 1, unwanted: 0 };
                 }
             }
         }
@@ -288,9 +217,7 @@ impl Sampler {
         free.or_else(|| {
             (0..TRACKS)
                 .filter(|index| {
-                    let held = usize::try_from(series.track_node(*index))
-                        .ok()
-                        .and_then(|node| scratch.get(node));
+                    let held = usize::try_from(series.track_node(*index)).ok().and_then(|node| scratch.get(node));
                     self.tracks[*index].unwanted >= PATIENCE
                         && (candidate.is_high || held.is_none_or(|sum| wanted.is_negligible(sum)))
                 })
@@ -299,20 +226,11 @@ impl Sampler {
         })
     }
 
-    fn push_points(
-        &mut self,
-        reader: &Reader<'_>,
-        series: &Series<'_>,
-        scratch: &[NodeSum],
-        now_ms: u64,
-    ) {
+    fn push_points(&mut self, reader: &Reader<'_>, series: &Series<'_>, scratch: &[NodeSum], now_ms: u64) {
         let blocks = Blocks::of(reader);
         for (index, track) in self.tracks.iter_mut().enumerate() {
             let node = series.track_node(index);
-            let sum = usize::try_from(node)
-                .ok()
-                .filter(|node| *node != 0)
-                .and_then(|node| scratch.get(node));
+            let sum = usize::try_from(node).ok().filter(|node| *node != 0).and_then(|node| scratch.get(node));
             let Some(sum) = sum.filter(|_| self.calls.is_multiple_of(track.stride)) else {
                 continue;
             };

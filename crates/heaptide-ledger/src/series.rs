@@ -89,18 +89,12 @@ impl<'a> Series<'a> {
     }
 
     fn timeline(&self) -> List<'a> {
-        List {
-            words: &self.words[..TIMELINE_LIST_WORDS],
-            row_words: TIMELINE_WORDS,
-        }
+        List { words: &self.words[..TIMELINE_LIST_WORDS], row_words: TIMELINE_WORDS }
     }
 
     fn track(&self, index: usize) -> List<'a> {
         let start = TIMELINE_LIST_WORDS + index * TRACK_LIST_WORDS;
-        List {
-            words: &self.words[start..start + TRACK_LIST_WORDS],
-            row_words: TRACK_WORDS,
-        }
+        List { words: &self.words[start..start + TRACK_LIST_WORDS], row_words: TRACK_WORDS }
     }
 
     /// Adds a moment to the timeline. Returns whether the timeline was halved to make room: the writer then doubles
@@ -154,19 +148,13 @@ impl<'a> Series<'a> {
 
     /// Adds a point to track `index`. Returns whether it was halved.
     pub fn push_track(&self, index: usize, p: TrackPoint) -> bool {
-        self.track(index)
-            .push(p.t_ms, &[p.live_bytes, p.live_allocations, p.allocations])
+        self.track(index).push(p.t_ms, &[p.live_bytes, p.live_allocations, p.allocations])
     }
 
     /// The points of track `index` in the order of time, each once.
     pub fn points(&self, index: usize, mut visit: impl FnMut(TrackPoint)) {
         self.track(index).rows(|t_ms, at| {
-            visit(TrackPoint {
-                t_ms,
-                live_bytes: at(1),
-                live_allocations: at(2),
-                allocations: at(3),
-            });
+            visit(TrackPoint { t_ms, live_bytes: at(1), live_allocations: at(2), allocations: at(3) });
         });
     }
 }
@@ -195,11 +183,7 @@ impl List<'_> {
         if full {
             for index in 1..len / 2 {
                 let from = self.row(index * 2);
-                self.write(
-                    index,
-                    from[0].load(Relaxed),
-                    from[1..].iter().map(|word| word.load(Relaxed)),
-                );
+                self.write(index, from[0].load(Relaxed), from[1..].iter().map(|word| word.load(Relaxed)));
             }
             len /= 2;
         }
@@ -273,15 +257,7 @@ mod tests {
         let series = Series::over(&words).unwrap();
         series.follow(3, 42);
         for t in 0..1000 {
-            series.push_track(
-                3,
-                TrackPoint {
-                    t_ms: t,
-                    live_bytes: t,
-                    live_allocations: 1,
-                    allocations: t,
-                },
-            );
+            series.push_track(3, TrackPoint { t_ms: t, live_bytes: t, live_allocations: 1, allocations: t });
         }
         assert_eq!(series.track_node(3), 42);
         series.follow(3, 43);

@@ -6,9 +6,9 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::layout::{
-    CHUNKS, COUNTERS_PER_LEAF, CountersLeaf, FIRST_CHUNK_ROWS, FIRST_LOCATION, HEADER_BYTES, MAGIC,
-    MODULE_WORDS, PAST_THREAD_WORDS, RADIX, Reallocations, SiteCounters, Table, ThreadBlock,
-    ThreadTotals, UNIT_BYTES, VERSION, chunk_of, location, state, text_word,
+    CHUNKS, COUNTERS_PER_LEAF, CountersLeaf, FIRST_CHUNK_ROWS, FIRST_LOCATION, HEADER_BYTES, MAGIC, MODULE_WORDS,
+    PAST_THREAD_WORDS, RADIX, Reallocations, SiteCounters, Table, ThreadBlock, ThreadTotals, UNIT_BYTES, VERSION,
+    chunk_of, location, state, text_word,
 };
 use crate::lifetime::{BUCKETS, bucket_of_ms, place_in_window, window_around};
 use crate::{cell, clock, header_word, series, size_class};
@@ -70,10 +70,7 @@ impl<'a> Writer<'a> {
         ] {
             writer.set(table + core::mem::offset_of!(Table, len) / 8, 1);
         }
-        writer.set(
-            header_word!(locations) + core::mem::offset_of!(Table, len) / 8,
-            FIRST_LOCATION,
-        );
+        writer.set(header_word!(locations) + core::mem::offset_of!(Table, len) / 8, FIRST_LOCATION);
         writer
     }
 
@@ -97,10 +94,7 @@ impl<'a> Writer<'a> {
     pub fn reserve(&self, words: usize) -> u64 {
         let bytes = (words.div_ceil(UNIT_WORDS) * UNIT_WORDS * 8) as u64;
         let at = self.words[header_word!(used_bytes)].fetch_add(bytes, Relaxed);
-        assert!(
-            (at + bytes) as usize <= self.words.len() * 8,
-            "too few words"
-        );
+        assert!((at + bytes) as usize <= self.words.len() * 8, "too few words");
         at / UNIT_BYTES
     }
 
@@ -129,10 +123,7 @@ impl<'a> Writer<'a> {
         assert!(chunk < CHUNKS, "too many rows");
         let unit = self.get(table + core::mem::offset_of!(Table, chunks) / 8 + chunk);
         for (word, value) in row.iter().enumerate() {
-            self.set(
-                unit as usize * UNIT_WORDS + place as usize * row.len() + word,
-                *value,
-            );
+            self.set(unit as usize * UNIT_WORDS + place as usize * row.len() + word, *value);
         }
         index
     }
@@ -169,10 +160,7 @@ impl<'a> Writer<'a> {
         for (index, bytes) in name.as_bytes().chunks(8).take(2).enumerate() {
             let mut word = [0; 8];
             word[..bytes.len()].copy_from_slice(bytes);
-            self.set(
-                thread.0 + thread_word!(name) + index,
-                u64::from_le_bytes(word),
-            );
+            self.set(thread.0 + thread_word!(name) + index, u64::from_le_bytes(word));
         }
         thread
     }
@@ -191,10 +179,7 @@ impl<'a> Writer<'a> {
             self.get(at) as usize * UNIT_WORDS
         };
         let table = descend(thread.0 + thread_word!(root) + (site >> 12) as usize, RADIX);
-        let leaf = descend(
-            table + (site >> 3 & 511) as usize,
-            size_of::<CountersLeaf>() / 8,
-        );
+        let leaf = descend(table + (site >> 3 & 511) as usize, size_of::<CountersLeaf>() / 8);
         leaf + (site % COUNTERS_PER_LEAF) as usize * (size_of::<SiteCounters>() / 8)
     }
 
@@ -213,14 +198,8 @@ impl<'a> Writer<'a> {
         let totals = thread.0 + thread_word!(totals);
         self.add(at + counter_word!(allocations), blocks);
         self.add(at + counter_word!(allocated_bytes), size * blocks);
-        self.add(
-            totals + core::mem::offset_of!(ThreadTotals, allocations) / 8,
-            blocks,
-        );
-        self.add(
-            totals + core::mem::offset_of!(ThreadTotals, allocated_bytes) / 8,
-            size * blocks,
-        );
+        self.add(totals + core::mem::offset_of!(ThreadTotals, allocations) / 8, blocks);
+        self.add(totals + core::mem::offset_of!(ThreadTotals, allocated_bytes) / 8, size * blocks);
     }
 
     /// Counts `blocks` frees of `size` bytes each, after a life of `lived_ms`.
@@ -229,14 +208,8 @@ impl<'a> Writer<'a> {
         let totals = thread.0 + thread_word!(totals);
         self.add(at + counter_word!(frees), blocks);
         self.add(at + counter_word!(freed_bytes), size * blocks);
-        self.add(
-            totals + core::mem::offset_of!(ThreadTotals, frees) / 8,
-            blocks,
-        );
-        self.add(
-            totals + core::mem::offset_of!(ThreadTotals, freed_bytes) / 8,
-            size * blocks,
-        );
+        self.add(totals + core::mem::offset_of!(ThreadTotals, frees) / 8, blocks);
+        self.add(totals + core::mem::offset_of!(ThreadTotals, freed_bytes) / 8, size * blocks);
         if lived_ms == 0 {
             return;
         }
@@ -252,10 +225,7 @@ impl<'a> Writer<'a> {
         if self.get(window) >> 32 == 0 {
             self.add(window, self.reserve(BUCKETS) << 32);
         }
-        self.add(
-            (self.get(window) >> 32) as usize * UNIT_WORDS + bucket,
-            blocks,
-        );
+        self.add((self.get(window) >> 32) as usize * UNIT_WORDS + bucket, blocks);
     }
 
     /// Writes a live block into the heap map.

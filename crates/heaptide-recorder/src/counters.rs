@@ -6,8 +6,7 @@ use core::sync::atomic::{
 };
 
 use heaptide_ledger::{
-    COUNTERS_PER_LEAF, CountersLeaf, Loss, RADIX, Reallocations, SiteCounters, ThreadBlock,
-    ThreadTotals,
+    COUNTERS_PER_LEAF, CountersLeaf, Loss, RADIX, Reallocations, SiteCounters, ThreadBlock, ThreadTotals,
     lifetime::{BUCKETS, Lifetimes, bucket_of_ms, place_in_window, window_around},
 };
 
@@ -77,20 +76,12 @@ pub fn counters_of<'a>(
 #[inline(always)]
 fn root_of(block: &ThreadBlock, site: u64) -> &AtomicU64 {
     // SAFETY: masked.
-    unsafe {
-        block
-            .root
-            .get_unchecked((site >> 12) as usize & (RADIX - 1))
-    }
+    unsafe { block.root.get_unchecked((site >> 12) as usize & (RADIX - 1)) }
 }
 
 /// The counters of a site in a block, if there are any yet.
 #[inline(always)]
-pub fn known_counters<'a>(
-    global: &Global,
-    block: &'a ThreadBlock,
-    site: u64,
-) -> Option<&'a SiteCounters> {
+pub fn known_counters<'a>(global: &Global, block: &'a ThreadBlock, site: u64) -> Option<&'a SiteCounters> {
     let table = root_of(block, site).load(Acquire);
     if table == 0 {
         return None;
@@ -116,18 +107,10 @@ fn new_counters<'a>(
     site: u64,
     mut pages: Option<&mut Pages>,
 ) -> Result<&'a SiteCounters, Loss> {
-    let table = unit_in(
-        root_of(block, site),
-        |bytes| room(global, &mut pages, bytes),
-        RADIX as u64 * 8,
-    )?;
+    let table = unit_in(root_of(block, site), |bytes| room(global, &mut pages, bytes), RADIX as u64 * 8)?;
     // SAFETY: a table of `RADIX` words.
     let middle = unsafe { &*global.words(table).add((site >> 3) as usize & (RADIX - 1)) };
-    let leaf = unit_in(
-        middle,
-        |bytes| room(global, &mut pages, bytes),
-        size_of::<CountersLeaf>() as u64,
-    )?;
+    let leaf = unit_in(middle, |bytes| room(global, &mut pages, bytes), size_of::<CountersLeaf>() as u64)?;
     Ok(counters_in(global, leaf, site))
 }
 
@@ -139,19 +122,13 @@ fn room(global: &Global, pages: &mut Option<&mut Pages>, bytes: u64) -> Result<u
 }
 
 /// The unit that a word names; if none, room of `bytes` that it names from now on.
-fn unit_in(
-    word: &AtomicU64,
-    room: impl FnOnce(u64) -> Result<u64, Loss>,
-    bytes: u64,
-) -> Result<u64, Loss> {
+fn unit_in(word: &AtomicU64, room: impl FnOnce(u64) -> Result<u64, Loss>, bytes: u64) -> Result<u64, Loss> {
     let unit = word.load(Acquire);
     if unit != 0 {
         return Ok(unit);
     }
     let new = room(bytes)?;
-    Ok(word
-        .compare_exchange(0, new, Release, Acquire)
-        .map_or_else(|theirs| theirs, |_| new))
+    Ok(word.compare_exchange(0, new, Release, Acquire).map_or_else(|theirs| theirs, |_| new))
 }
 
 /// Saves what a site held at the last peak before the site changes.
@@ -159,10 +136,7 @@ fn unit_in(
 pub fn keep_peak(counters: &SiteCounters, epoch: u64) {
     let kept = counters.peak_epoch.load(Relaxed);
     if kept != epoch {
-        let live = counters
-            .allocated_bytes
-            .load(Relaxed)
-            .wrapping_sub(counters.freed_bytes.load(Relaxed));
+        let live = counters.allocated_bytes.load(Relaxed).wrapping_sub(counters.freed_bytes.load(Relaxed));
         counters.live_bytes_at_peak.store(live, Relaxed);
         counters.peak_epoch.store(epoch, Relaxed);
     }
@@ -201,9 +175,7 @@ pub fn count_lifetime<A: Adding>(global: &Global, counters: &SiteCounters, ms: u
                 return;
             }
         } else if window & 0xffff_ffff == 0 {
-            lifetimes
-                .window
-                .store(window | window_around(bucket), Release);
+            lifetimes.window.store(window | window_around(bucket), Release);
             return count_lifetime::<A>(global, counters, ms, blocks);
         }
     }
@@ -242,16 +214,9 @@ fn count_in_whole<A: Adding>(global: &Global, lifetimes: &Lifetimes, bucket: usi
 ///
 /// If there is no room.
 #[inline]
-pub fn reallocations_of<'a>(
-    global: &Global,
-    counters: &'a SiteCounters,
-) -> Result<&'a Reallocations, Loss> {
+pub fn reallocations_of<'a>(global: &Global, counters: &'a SiteCounters) -> Result<&'a Reallocations, Loss> {
     let bytes = size_of::<Reallocations>() as u64;
-    let unit = unit_in(
-        &counters.reallocations,
-        |bytes| ledger_file::allocate(global, bytes),
-        bytes,
-    )?;
+    let unit = unit_in(&counters.reallocations, |bytes| ledger_file::allocate(global, bytes), bytes)?;
     // SAFETY: room for it, all atomics, never moved.
     Ok(unsafe { &*global.words(unit).cast() })
 }

@@ -23,12 +23,8 @@ pub fn leave() {
             break;
         }
         // SAFETY: a string that lies in memory of this process, writable as all of the initial stack.
-        let bytes = unsafe {
-            core::slice::from_raw_parts_mut(
-                entry.cast::<u8>(),
-                CStr::from_ptr(entry).to_bytes().len(),
-            )
-        };
+        let bytes =
+            unsafe { core::slice::from_raw_parts_mut(entry.cast::<u8>(), CStr::from_ptr(entry).to_bytes().len()) };
         if !ours(bytes) {
             // SAFETY: `kept` never passes `place`.
             unsafe { kept.write(entry) };
@@ -44,10 +40,7 @@ pub fn leave() {
 
 /// Whether the entry is ours alone. If it is ours with others, we are taken out of it.
 fn ours(entry: &mut [u8]) -> bool {
-    if entry
-        .strip_prefix(VARIABLE)
-        .is_some_and(|rest| rest.starts_with(b"="))
-    {
+    if entry.strip_prefix(VARIABLE).is_some_and(|rest| rest.starts_with(b"=")) {
         return true;
     }
     let Some(list) = entry.strip_prefix(b"LD_PRELOAD=") else {
@@ -58,15 +51,8 @@ fn ours(entry: &mut [u8]) -> bool {
     };
     let head = b"LD_PRELOAD=".len();
     let separator = |byte: &u8| *byte == b':' || *byte == b' ';
-    let from = head
-        + list[..start]
-            .iter()
-            .rposition(separator)
-            .map_or(0, |place| place + 1);
-    let to = entry[from..]
-        .iter()
-        .position(separator)
-        .map_or(entry.len(), |place| from + place + 1);
+    let from = head + list[..start].iter().rposition(separator).map_or(0, |place| place + 1);
+    let to = entry[from..].iter().position(separator).map_or(entry.len(), |place| from + place + 1);
     if from == head && to == entry.len() {
         return true;
     }

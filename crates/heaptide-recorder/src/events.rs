@@ -16,8 +16,8 @@ use heaptide_ledger::{Loss, SiteCounters, ThreadBlock, clock::ms_of_tick, size_c
 
 use crate::{
     counters::{
-        Adding, Alone, Together, Weight, count_allocation, count_free, count_lifetime, counters_of,
-        keep_peak, known_counters, lifetimes_of, reallocations_of,
+        Adding, Alone, Together, Weight, count_allocation, count_free, count_lifetime, counters_of, keep_peak,
+        known_counters, lifetimes_of, reallocations_of,
     },
     global::{EXACT, Global, OFF, SAMPLED, global},
     heap_map::Block,
@@ -162,9 +162,7 @@ pub fn reallocation_failed(taken: Taken, address: u64) {
 fn due(global: &Global, local: *mut Local, size: u64) -> bool {
     let interval = global.sample_interval.load(Relaxed);
     // SAFETY: the thread's own.
-    let Local {
-        gap_bytes, seed, ..
-    } = unsafe { &mut *local };
+    let Local { gap_bytes, seed, .. } = unsafe { &mut *local };
     if *seed == 0 {
         // The thread's first event: the gap has not been drawn yet.
         *gap_bytes = next_gap(interval, seed) - size as i64;
@@ -179,23 +177,14 @@ fn due(global: &Global, local: *mut Local, size: u64) -> bool {
 #[inline]
 fn weigh(global: &Global, size: u64) -> Weight {
     match global.sample_interval.load(Relaxed) {
-        0 => Weight {
-            blocks: 1,
-            bytes: size,
-        },
+        0 => Weight { blocks: 1, bytes: size },
         interval => weight(size, interval),
     }
 }
 
 /// Records an allocation, or a reallocation of the block that was at an address.
 #[inline]
-fn record_allocation(
-    global: &Global,
-    address: u64,
-    size: u64,
-    caller: Caller,
-    old: Option<(u64, Block)>,
-) {
+fn record_allocation(global: &Global, address: u64, size: u64, caller: Caller, old: Option<(u64, Block)>) {
     let done = match working(global, local()) {
         Some(mut working) => allocate_alone(global, working.thread(), address, size, caller, old),
         None if thread::is_muted(local()) => return,
@@ -226,13 +215,7 @@ fn allocate_alone(
 ) -> Result<(), Loss> {
     thread.begin_event(global.header());
     let path = if global.memo.load(Relaxed) != 0 {
-        call_path(
-            global,
-            caller,
-            &mut thread.memo,
-            thread.own_stack,
-            &mut thread.steps,
-        )?
+        call_path(global, caller, &mut thread.memo, thread.own_stack, &mut thread.steps)?
     } else {
         call_path_whole(global, caller, &mut thread.steps)?
     };
@@ -246,15 +229,7 @@ fn allocate_alone(
     if freed_bytes > size {
         thread.live.before_free(header);
     }
-    let weight = allocate::<Alone>(
-        global,
-        block,
-        Some(&mut thread.pages),
-        path,
-        address,
-        size,
-        old,
-    )?;
+    let weight = allocate::<Alone>(global, block, Some(&mut thread.pages), path, address, size, old)?;
     match weight.bytes.checked_sub(freed_bytes) {
         Some(more) => thread.live.add(header, more),
         None => thread.live.subtract(header, freed_bytes - weight.bytes),
@@ -272,30 +247,14 @@ fn allocate_together(
     caller: Caller,
     old: Option<(u64, Block)>,
 ) -> Result<(), Loss> {
-    let path = match global
-        .buffers
-        .with_steps(|steps| call_path_whole(global, caller, steps))
-    {
+    let path = match global.buffers.with_steps(|steps| call_path_whole(global, caller, steps)) {
         Some(path) => path?,
         None => call_path_whole(global, caller, &mut [MaybeUninit::<Step>::uninit(); 24])?,
     };
-    let weight = allocate::<Together>(
-        global,
-        global.threads.shared(),
-        None,
-        path,
-        address,
-        size,
-        old,
-    )?;
+    let weight = allocate::<Together>(global, global.threads.shared(), None, path, address, size, old)?;
     let header = global.header();
-    let change = weight
-        .bytes
-        .wrapping_sub(old.map_or(0, |(_, old)| old.size));
-    let live = header
-        .live_bytes
-        .fetch_add(change, Relaxed)
-        .wrapping_add(change);
+    let change = weight.bytes.wrapping_sub(old.map_or(0, |(_, old)| old.size));
+    let live = header.live_bytes.fetch_add(change, Relaxed).wrapping_add(change);
     thread::raise_peak(header, (live as i64).max(0) as u64);
     Ok(())
 }
@@ -318,16 +277,7 @@ fn allocate<A: Adding>(
     let counters = counters_of(global, block, site, pages.as_deref_mut())?;
     prefetch(counters);
     let birth = old.map_or_else(|| header.birth_tick.load(Relaxed), |(_, old)| old.birth);
-    global.heap_map.put(
-        global,
-        address,
-        Block {
-            site,
-            size,
-            birth,
-            grown: old.is_some(),
-        },
-    )?;
+    global.heap_map.put(global, address, Block { site, size, birth, grown: old.is_some() })?;
     let weight = weigh(global, size);
     keep_peak(counters, header.peak_epoch.load(Relaxed));
     count_allocation::<A>(counters, &block.totals, weight);
@@ -336,14 +286,7 @@ fn allocate<A: Adding>(
         global.sampled.add(address);
     }
     if let Some((old_address, old)) = old {
-        count_reallocation::<A>(
-            global,
-            block,
-            pages,
-            counters,
-            (old_address, old),
-            (address, size),
-        )?;
+        count_reallocation::<A>(global, block, pages, counters, (old_address, old), (address, size))?;
     }
     Ok(weight)
 }
@@ -353,9 +296,7 @@ fn allocate<A: Adding>(
 fn prefetch<T>(line: &T) {
     // SAFETY: a hint.
     unsafe {
-        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
-            core::ptr::from_ref(line).cast(),
-        )
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(core::ptr::from_ref(line).cast())
     };
 }
 
@@ -380,14 +321,7 @@ fn count_reallocation<A: Adding>(
     }
     let before = counters_of(global, block, old.site, pages)?;
     keep_peak(before, header.peak_epoch.load(Relaxed));
-    count_free::<A>(
-        before,
-        &block.totals,
-        Weight {
-            blocks: 1,
-            bytes: old.size,
-        },
-    );
+    count_free::<A>(before, &block.totals, Weight { blocks: 1, bytes: old.size });
     A::add(&reallocations_of(global, before)?.away, 1);
     Ok(())
 }
@@ -401,13 +335,7 @@ fn record_free(global: &Global, address: u64, freed: Block) {
             thread.begin_event(header);
             thread.live.before_free(header);
             let temporary = thread.newest == address;
-            let weight = free::<Alone>(
-                global,
-                thread.block(),
-                Some(&mut thread.pages),
-                freed,
-                temporary,
-            );
+            let weight = free::<Alone>(global, thread.block(), Some(&mut thread.pages), freed, temporary);
             weight.map(|weight| {
                 thread.live.subtract(header, weight.bytes);
                 if temporary {
@@ -448,9 +376,7 @@ fn free<A: Adding>(
     }
     let now = header.birth_tick.load(Relaxed);
     if now != freed.birth {
-        let ms = ms_of_tick(now)
-            .saturating_sub(ms_of_tick(freed.birth))
-            .max(1);
+        let ms = ms_of_tick(now).saturating_sub(ms_of_tick(freed.birth)).max(1);
         count_lifetime::<A>(global, counters, ms, weight.blocks);
     }
     if temporary && global.sample_interval.load(Relaxed) == 0 {
@@ -464,9 +390,7 @@ fn free<A: Adding>(
 #[cold]
 #[inline(never)]
 fn verify(global: &Global, caller: Caller, path: CallPath) {
-    let whole = global
-        .buffers
-        .with_steps(|steps| call_path_whole(global, caller, steps));
+    let whole = global.buffers.with_steps(|steps| call_path_whole(global, caller, steps));
     if !matches!(whole, Some(Ok(whole)) if whole == path) {
         let mismatches: &AtomicU64 = &global.header().memo_mismatches;
         mismatches.fetch_add(1, Relaxed);

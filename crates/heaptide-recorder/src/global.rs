@@ -11,8 +11,8 @@ use core::sync::atomic::{
 use heaptide_ledger::{Header, UNIT_BYTES};
 
 use crate::{
-    heap_map::HeapMap, interner::Interner, mapped::MappedRanges, modules::Modules,
-    sampling::SampledBlocks, sys, thread::Threads, walk::Buffers,
+    heap_map::HeapMap, interner::Interner, mapped::MappedRanges, modules::Modules, sampling::SampledBlocks, sys,
+    thread::Threads, walk::Buffers,
 };
 
 /// Longest path of a ledger.
@@ -87,11 +87,7 @@ pub fn global() -> &'static Global {
 impl Global {
     /// Asks the kernel to wipe this in forked children. Whether it will.
     pub fn protect_from_fork(&self) -> bool {
-        sys::advise(
-            core::ptr::from_ref(self).cast_mut().cast(),
-            size_of::<Global>(),
-            libc::MADV_WIPEONFORK,
-        )
+        sys::advise(core::ptr::from_ref(self).cast_mut().cast(), size_of::<Global>(), libc::MADV_WIPEONFORK)
     }
 
     /// The ledger's header. Only once `base` is set.
@@ -116,11 +112,7 @@ impl Global {
 
     /// The ledger's path, ended by a NUL byte.
     pub fn ledger_path(&self) -> &[u8] {
-        let len = self
-            .path
-            .iter()
-            .position(|byte| byte.load(Acquire) == 0)
-            .map_or(1, |end| end + 1);
+        let len = self.path.iter().position(|byte| byte.load(Acquire) == 0).map_or(1, |end| end + 1);
         // SAFETY: bytes that are not written any more after the start, as `set_ledger_path` runs before any reader.
         unsafe { core::slice::from_raw_parts(self.path.as_ptr().cast(), len) }
     }

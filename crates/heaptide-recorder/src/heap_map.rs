@@ -75,15 +75,12 @@ impl HeapMap {
             return None;
         }
         let place = address >> self.shift.load(Relaxed);
-        let middle = self
-            .top_entry(place >> (LEAF_LOG2 + MIDDLE_LOG2))
-            .load(Acquire) as *const AtomicU64;
+        let middle = self.top_entry(place >> (LEAF_LOG2 + MIDDLE_LOG2)).load(Acquire) as *const AtomicU64;
         if middle.is_null() {
             return None;
         }
         // SAFETY: a middle table has `1 << MIDDLE_LOG2` entries.
-        let leaf =
-            unsafe { &*middle.add((place >> LEAF_LOG2) as usize & ((1 << MIDDLE_LOG2) - 1)) };
+        let leaf = unsafe { &*middle.add((place >> LEAF_LOG2) as usize & ((1 << MIDDLE_LOG2) - 1)) };
         let leaf = leaf.load(Acquire) as *const AtomicU64;
         if leaf.is_null() {
             return None;
@@ -114,14 +111,10 @@ impl HeapMap {
         }
         let middle = top.load(Acquire) as *const AtomicU64;
         // SAFETY: a middle table has `1 << MIDDLE_LOG2` entries.
-        let entry =
-            unsafe { &*middle.add((place >> LEAF_LOG2) as usize & ((1 << MIDDLE_LOG2) - 1)) };
+        let entry = unsafe { &*middle.add((place >> LEAF_LOG2) as usize & ((1 << MIDDLE_LOG2) - 1)) };
         if entry.load(Acquire) == 0 {
             let unit = ledger_file::allocate(global, CELLS_PER_LEAF * 8)?;
-            if entry
-                .compare_exchange(0, global.words(unit) as u64, Release, Acquire)
-                .is_ok()
-            {
+            if entry.compare_exchange(0, global.words(unit) as u64, Release, Acquire).is_ok() {
                 let leaves = &global.header().leaves;
                 let (_, row) = ledger_file::new_row(global, leaves, 1, 1 << 31, Loss::HeapMap)?;
                 // SAFETY: the new row.
@@ -172,11 +165,6 @@ impl HeapMap {
             next.store(0, Relaxed);
         }
         cell.store(0, Relaxed);
-        Some(Block {
-            site: u64::from(found.site),
-            size,
-            birth: found.birth,
-            grown: found.grown == 1,
-        })
+        Some(Block { site: u64::from(found.site), size, birth: found.birth, grown: found.grown == 1 })
     }
 }

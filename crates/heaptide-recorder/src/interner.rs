@@ -50,10 +50,7 @@ struct Slots {
 impl Slots {
     #[inline]
     fn of(packed: u64) -> Slots {
-        Slots {
-            first: (packed & !LOG2_MASK) as *const Slot,
-            mask: (1 << (packed & LOG2_MASK)) - 1,
-        }
+        Slots { first: (packed & !LOG2_MASK) as *const Slot, mask: (1 << (packed & LOG2_MASK)) - 1 }
     }
 
     #[inline]
@@ -87,12 +84,10 @@ impl Slots {
                 Err(found) => (found, 0),
             };
             if found == key {
-                return Some(
-                    match slot.value.compare_exchange(0, value, Release, Acquire) {
-                        Ok(_) => (value, taken),
-                        Err(theirs) => (theirs, taken),
-                    },
-                );
+                return Some(match slot.value.compare_exchange(0, value, Release, Acquire) {
+                    Ok(_) => (value, taken),
+                    Err(theirs) => (theirs, taken),
+                });
             }
             if found == MOVED {
                 return Some((MOVED, 0));
@@ -126,11 +121,7 @@ impl Interner {
     #[cold]
     fn get_moved(&self, key: u64) -> u64 {
         let next = self.next.load(Acquire);
-        let slots = if next == 0 {
-            self.slots.load(Acquire)
-        } else {
-            next
-        };
+        let slots = if next == 0 { self.slots.load(Acquire) } else { next };
         match Slots::of(slots).get(key) {
             // Moved once more in between: it is made again, or found by the next who looks.
             MOVED => 0,
@@ -156,11 +147,7 @@ impl Interner {
             match Slots::of(slots).insert(key, value) {
                 Some((MOVED, _)) => {
                     let next = self.next.load(Acquire);
-                    slots = if next == 0 {
-                        self.slots.load(Acquire)
-                    } else {
-                        next
-                    };
+                    slots = if next == 0 { self.slots.load(Acquire) } else { next };
                 }
                 Some((counts, taken)) => {
                     self.used.fetch_add(taken, Relaxed);

@@ -11,7 +11,7 @@ use core::sync::atomic::{
 use heaptide_ledger::{
     header_word,
     read::Reader,
-    sampler::{NodeSum, Pace, Sampler, Vitals, moment},
+    sampler::{CLOCK_MS, NodeSum, Pace, Sampler, Vitals, moment, set_clock},
     series::{Series, UNKNOWN},
 };
 
@@ -40,7 +40,7 @@ pub fn keep_clock() {
     let (mut samples, mut pss_bytes) = (0, UNKNOWN);
     while let Some(reader) = reader(global) {
         let now = now_ms();
-        let wait_ms = sampler.tick(&reader, now);
+        set_clock(&reader, now);
         if let Some(series) = series(&reader) {
             if now >= timeline.next_ms() {
                 if samples % PSS_EVERY == 0 {
@@ -59,7 +59,8 @@ pub fn keep_clock() {
                 tracks.sampled(begun, since_us(started_ns, begun));
             }
         }
-        sys::sleep_ns(wait_ms * 1_000_000);
+        let next_ms = timeline.next_ms().min(tracks.next_ms());
+        sys::sleep_ns(next_ms.saturating_sub(now).clamp(1, CLOCK_MS) * 1_000_000);
     }
 }
 

@@ -9,9 +9,7 @@ use core::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-use heaptide_ledger::{
-    CHUNKS, FIRST_CHUNK_ROWS, HEADER_BYTES, Header, Loss, Table, UNIT_BYTES, chunk_of, text_word,
-};
+use heaptide_ledger::{CHUNKS, FIRST_CHUNK_ROWS, HEADER_BYTES, Header, Loss, Table, UNIT_BYTES, chunk_of, text_word};
 
 use crate::{global::Global, sys};
 
@@ -20,7 +18,13 @@ const GROWTH_BYTES: u64 = 1 << 20;
 /// The file is this long from the start, without blocks behind it: should it ever become impossible to lengthen it
 /// (descriptors closed, user changed), there is room for a while.
 const FIRST_LENGTH: u64 = 256 << 20;
-const RESERVATIONS: [u64; 6] = [64 << 30, 16 << 30, 4 << 30, 1 << 30, 256 << 20, 64 << 20];
+/// What a ledger needs at least.
+const LEAST_BYTES: u64 = 2 << 20;
+const RESERVATIONS: [u64; 8] = [64 << 30, 16 << 30, 4 << 30, 1 << 30, 256 << 20, 64 << 20, 16 << 20, 4 << 20];
+/// The reservation for a ledger that may not become longer than this.
+const RESERVED_AT_LEAST: u64 = 64 << 20;
+/// Where address space is limited, this part of it is ours: the rest is the program's.
+const SHARE_LOG2: u32 = 3;
 /// Linux 5.14; not in all versions of the `libc` crate.
 const MADV_POPULATE_WRITE: i32 = 23;
 
@@ -30,11 +34,17 @@ const MADV_POPULATE_WRITE: i32 = 23;
 ///
 /// The error number; `EEXIST` if there is such a file.
 pub fn create(global: &Global, path: &[u8], limit_bytes: u64) -> Result<(), i32> {
-    let fd = sys::open(
-        path,
-        libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW,
-        0o600,
-    )?;
+    let limit_bytes = limit_bytes.min(sys::limit_of(libc::RLIMIT_FSIZE).unwrap_or(u64::MAX));
+    if limit_bytes < LEAST_BYTES {
+        return Err(libc::EFBIG);
+    }
+    let share = sys::limit_of(libc::RLIMIT_AS).map_or(u64::MAX, |bytes| bytes >> SHARE_LOG2);
+    // Beyond that limit `ftruncate` would not only fail, but send a signal that ends the program.
+    let limit_bytes = limit_bytes.min(sys::file_size_limit());
+    if limit_bytes < 2 * GROWTH_BYTES {
+        return Err(libc::EFBIG);
+    }
+    let fd = sys::open(path, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW, 0o600)?;
     let failed = |error| {
         sys::close(fd);
         Err(error)
@@ -42,9 +52,7 @@ pub fn create(global: &Global, path: &[u8], limit_bytes: u64) -> Result<(), i32>
     if !sys::set_len(fd, FIRST_LENGTH.min(limit_bytes)) {
         return failed(libc::EFBIG);
     }
-    let reserved = RESERVATIONS
-        .iter()
-        .filter(|bytes| **bytes <= limit_bytes.max(RESERVATIONS[5]));
+    let reserved = RESERVATIONS.iter().filter(|bytes| **bytes <= limit_bytes.max(RESERVED_AT_LEAST).min(share));
     let mut mapped = None;
     for bytes in reserved {
         if let Some(base) = sys::map_shared(fd, *bytes as usize) {
@@ -60,12 +68,8 @@ pub fn create(global: &Global, path: &[u8], limit_bytes: u64) -> Result<(), i32>
     global.ledger_device.store(device, Relaxed);
     global.ledger_inode.store(inode, Relaxed);
     global.ledger_fd.store(fd as u64, Relaxed);
-    global
-        .ledger_length
-        .store(FIRST_LENGTH.min(limit_bytes), Relaxed);
-    global
-        .ledger_limit
-        .store(reserved.min(limit_bytes), Relaxed);
+    global.ledger_length.store(FIRST_LENGTH.min(limit_bytes), Relaxed);
+    global.ledger_limit.store(reserved.min(limit_bytes), Relaxed);
     // The header is written by storing through this pointer; its page needs blocks before that.
     global.ledger_populated.store(0, Relaxed);
     if !populate(global, base, GROWTH_BYTES) {
@@ -104,9 +108,7 @@ fn populate(global: &Global, base: *mut u8, end: u64) -> bool {
 }
 
 fn lengthen(global: &Global, end: u64) -> bool {
-    let length = (end * 2)
-        .next_multiple_of(FIRST_LENGTH)
-        .min(global.ledger_limit.load(Relaxed));
+    let length = (end * 2).next_multiple_of(FIRST_LENGTH).min(global.ledger_limit.load(Relaxed));
     // `ftruncate` could shorten what another thread lengthened; `fallocate` without blocks cannot, but is not
     // everywhere. Lengths double, so two threads here want the same.
     let longer = with_file(global, |fd| sys::set_len(fd, length));
@@ -118,10 +120,7 @@ fn lengthen(global: &Global, end: u64) -> bool {
 
 /// Runs `act` on the ledger's file: through the descriptor if the program has left it alone, else by its path.
 fn with_file(global: &Global, act: impl Fn(i32) -> bool) -> bool {
-    let wanted = Some((
-        global.ledger_device.load(Relaxed),
-        global.ledger_inode.load(Relaxed),
-    ));
+    let wanted = Some((global.ledger_device.load(Relaxed), global.ledger_inode.load(Relaxed)));
     let kept = global.ledger_fd.load(Relaxed) as i32;
     if sys::identity(kept) == wanted && act(kept) {
         return true;
@@ -141,36 +140,23 @@ pub fn allocate(global: &Global, bytes: u64) -> Result<u64, Loss> {
     }
     let header = global.header();
     let bytes = bytes.next_multiple_of(UNIT_BYTES);
-    let alignment = if bytes % PAGE_BYTES == 0 {
-        PAGE_BYTES
-    } else {
-        UNIT_BYTES
-    };
+    let alignment = if bytes % PAGE_BYTES == 0 { PAGE_BYTES } else { UNIT_BYTES };
     let mut used = header.used_bytes.load(Relaxed);
     let (start, end) = loop {
         let start = used.next_multiple_of(alignment);
-        match header
-            .used_bytes
-            .compare_exchange_weak(used, start + bytes, Relaxed, Relaxed)
-        {
+        match header.used_bytes.compare_exchange_weak(used, start + bytes, Relaxed, Relaxed) {
             Ok(_) => break (start, start + bytes),
             Err(now) => used = now,
         }
     };
     if end > global.ledger_populated.load(Acquire) {
         let limit = global.ledger_limit.load(Relaxed);
-        let growth = GROWTH_BYTES
-            .max((end / 16).next_multiple_of(GROWTH_BYTES))
-            .min(32 << 20);
+        let growth = GROWTH_BYTES.max((end / 16).next_multiple_of(GROWTH_BYTES)).min(32 << 20);
         let wanted = (end + growth).next_multiple_of(GROWTH_BYTES).min(limit);
         let loss = if end > limit {
             Some(Loss::LedgerFull)
         } else if populate(global, global.base.load(Relaxed) as *mut u8, wanted)
-            || populate(
-                global,
-                global.base.load(Relaxed) as *mut u8,
-                end.next_multiple_of(4096),
-            )
+            || populate(global, global.base.load(Relaxed) as *mut u8, end.next_multiple_of(4096))
         {
             None
         } else {
@@ -180,9 +166,7 @@ pub fn allocate(global: &Global, bytes: u64) -> Result<u64, Loss> {
             global.full.store(1, Relaxed);
             return Err(loss);
         }
-        header
-            .file_bytes
-            .fetch_max(global.ledger_populated.load(Relaxed), Relaxed);
+        header.file_bytes.fetch_max(global.ledger_populated.load(Relaxed), Relaxed);
     }
     Ok(start / UNIT_BYTES)
 }
@@ -215,10 +199,7 @@ impl Pages {
 pub fn private(global: &Global, bytes: usize) -> Option<*mut u8> {
     let memory = sys::map_private(bytes)?;
     if global.base.load(Relaxed) != 0 {
-        global
-            .header()
-            .private_bytes
-            .fetch_add(bytes as u64, Relaxed);
+        global.header().private_bytes.fetch_add(bytes as u64, Relaxed);
     }
     Some(memory)
 }
@@ -269,9 +250,7 @@ pub fn new_row(
         };
     }
     // SAFETY: the chunk has this row.
-    Ok((index, unsafe {
-        global.words(unit).add((place * words) as usize)
-    }))
+    Ok((index, unsafe { global.words(unit).add((place * words) as usize) }))
 }
 
 /// The first word of row `index`, which must have been handed out.
@@ -279,11 +258,7 @@ pub fn new_row(
 pub fn row(global: &Global, table: &Table, words: u64, index: u64) -> *const AtomicU64 {
     let (chunk, place) = chunk_of(index);
     // SAFETY: the row was handed out, so its chunk exists.
-    unsafe {
-        global
-            .words(table.chunks[chunk].load(Relaxed))
-            .add((place * words) as usize)
-    }
+    unsafe { global.words(table.chunks[chunk].load(Relaxed)).add((place * words) as usize) }
 }
 
 const _: () = assert!(size_of::<Header>() <= HEADER_BYTES as usize);

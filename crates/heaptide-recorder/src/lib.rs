@@ -41,8 +41,7 @@ mod walk;
 
 pub use events::{Caller, Taken, allocated, freed, reallocated, reallocation_failed, take};
 pub use keeper::keep_clock;
-pub use thread::mute;
 pub use lifecycle::{
-    Allocator, Host, dynamic_loading_began, ended, library_closed, library_closing, loaded, start,
-    thread_exits,
+    Allocator, Host, dynamic_loading_began, ended, library_closed, library_closing, loaded, start, thread_exits,
 };
+pub use thread::mute;

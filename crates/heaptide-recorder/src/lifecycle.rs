@@ -13,8 +13,8 @@ use core::{
 };
 
 use heaptide_ledger::{
-    FOREIGN_CODE_LOCATION, Header, LOCATIONS_LIMIT, Loss, MAGIC, TRUNCATED_LOCATION, VERSION,
-    location, series::SERIES_WORDS, state,
+    FOREIGN_CODE_LOCATION, Header, LOCATIONS_LIMIT, Loss, MAGIC, TRUNCATED_LOCATION, VERSION, location,
+    series::SERIES_WORDS, state,
 };
 
 use crate::{
@@ -124,20 +124,14 @@ pub fn start_if_needed(global: &Global) -> bool {
     }
     match STATE.load(Acquire) {
         NEVER => {
-            if STATE
-                .compare_exchange(NEVER, STARTING, Acquire, Relaxed)
-                .is_err()
-            {
+            if STATE.compare_exchange(NEVER, STARTING, Acquire, Relaxed).is_err() {
                 return false;
             }
             begin(global, Options::read(), Origin::Executed)
         }
         STARTED if global.active.load(Acquire) != OFF => true,
         STARTED => {
-            if STATE
-                .compare_exchange(STARTED, STARTING, Acquire, Relaxed)
-                .is_err()
-            {
+            if STATE.compare_exchange(STARTED, STARTING, Acquire, Relaxed).is_err() {
                 return false;
             }
             thread::forget_thread();
@@ -172,11 +166,7 @@ fn begin(global: &Global, options: Options, origin: Origin) -> bool {
     match set_up(global, &options, pid) {
         Ok(()) => {
             STATE.store(STARTED, Release);
-            let mode = if options.sample_bytes == 0 {
-                EXACT
-            } else {
-                SAMPLED
-            };
+            let mode = if options.sample_bytes == 0 { EXACT } else { SAMPLED };
             global.active.store(mode, Release);
             true
         }
@@ -194,32 +184,19 @@ fn set_up(global: &Global, options: &Options, pid: u32) -> Result<(), &'static [
     let header = global.header();
     header.version.store(VERSION, Relaxed);
     header.pid.store(u64::from(pid), Relaxed);
-    header
-        .started_unix_ns
-        .store(sys::clock_ns(libc::CLOCK_REALTIME), Relaxed);
-    header
-        .started_monotonic_ns
-        .store(sys::clock_ns(libc::CLOCK_MONOTONIC), Relaxed);
+    header.started_unix_ns.store(sys::clock_ns(libc::CLOCK_REALTIME), Relaxed);
+    header.started_monotonic_ns.store(sys::clock_ns(libc::CLOCK_MONOTONIC), Relaxed);
     header.sample_interval.store(options.sample_bytes, Relaxed);
     describe_program(global, header);
 
     global.sample_interval.store(options.sample_bytes, Relaxed);
-    global
-        .memo
-        .store(u64::from(options.memo != Memo::Unused), Relaxed);
-    global
-        .verify
-        .store(u64::from(options.memo == Memo::Verified), Relaxed);
+    global.memo.store(u64::from(options.memo != Memo::Unused), Relaxed);
+    global.verify.store(u64::from(options.memo == Memo::Verified), Relaxed);
     global.interval_ms.store(options.interval_ms, Relaxed);
-    global
-        .own_clock
-        .store(u64::from(options.clock == Clock::Thread), Relaxed);
-    global
-        .modules
-        .use_finder(FIND_OBJECT.load(Relaxed) as *const c_void);
+    global.own_clock.store(u64::from(options.clock == Clock::Thread), Relaxed);
+    global.modules.use_finder(FIND_OBJECT.load(Relaxed) as *const c_void);
     // SAFETY: stored from a function of this type.
-    let set_specific: SetSpecific =
-        unsafe { core::mem::transmute(SET_SPECIFIC.load(Relaxed) as *const ()) };
+    let set_specific: SetSpecific = unsafe { core::mem::transmute(SET_SPECIFIC.load(Relaxed) as *const ()) };
     let glibc = ALLOCATOR.load(Relaxed) == Allocator::Glibc as u64;
     let ready = global.buffers.start(global)
         && global.return_addresses.start(global)
@@ -244,8 +221,7 @@ fn set_up(global: &Global, options: &Options, pid: u32) -> Result<(), &'static [
 fn special_locations(global: &Global) -> Result<(), Loss> {
     for special in [TRUNCATED_LOCATION, FOREIGN_CODE_LOCATION] {
         let locations = &global.header().locations;
-        let (index, words) =
-            ledger_file::new_row(global, locations, 1, LOCATIONS_LIMIT, Loss::Locations)?;
+        let (index, words) = ledger_file::new_row(global, locations, 1, LOCATIONS_LIMIT, Loss::Locations)?;
         debug_assert!(index == special);
         // SAFETY: the new row.
         unsafe { &*words }.store(location::pack(0, special), Release);
@@ -273,13 +249,8 @@ fn describe_program(global: &Global, header: &Header) {
         place[argument.len()] = 0;
         len += argument.len() + 1;
     }
-    header
-        .args
-        .store(ledger_file::text(global, &room[..len]), Relaxed);
-    header.recorder_version.store(
-        ledger_file::text(global, env!("CARGO_PKG_VERSION").as_bytes()),
-        Relaxed,
-    );
+    header.args.store(ledger_file::text(global, &room[..len]), Relaxed);
+    header.recorder_version.store(ledger_file::text(global, env!("CARGO_PKG_VERSION").as_bytes()), Relaxed);
     // SAFETY: nothing refers to it any more.
     unsafe { sys::unmap(memory, ROOM) };
 }

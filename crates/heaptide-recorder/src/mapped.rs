@@ -59,10 +59,7 @@ fn add(global: &Global, address: u64, bytes: u64) {
     while left > 0 {
         let pages = left.min(MOST_PAGES);
         if insert(&global.mapped, page << PAGES_BITS | pages) {
-            global
-                .header()
-                .mapped_bytes
-                .fetch_add(pages * PAGE, Relaxed);
+            global.header().mapped_bytes.fetch_add(pages * PAGE, Relaxed);
         }
         page += pages;
         left -= pages;
@@ -100,17 +97,11 @@ fn remove(global: &Global, address: u64, bytes: u64) -> bool {
             continue;
         }
         found = true;
-        global
-            .header()
-            .unmapped_bytes
-            .fetch_add((last - first) * PAGE, Relaxed);
+        global.header().unmapped_bytes.fetch_add((last - first) * PAGE, Relaxed);
         for (start, end) in [(start, first), (last, start + pages)] {
             if start < end && !insert(ranges, start << PAGES_BITS | (end - start)) {
                 // The remainder is lost from sight.
-                global
-                    .header()
-                    .unmapped_bytes
-                    .fetch_add((end - start) * PAGE, Relaxed);
+                global.header().unmapped_bytes.fetch_add((end - start) * PAGE, Relaxed);
             }
         }
     }

@@ -86,16 +86,11 @@ impl Memo {
             if meaning.kind == SAVED {
                 continue;
             }
-            if word.value != frame.return_address
-                || meaning.kind == FRAME_WITH_RBP && meaning.rbp != frame.rbp
-            {
+            if word.value != frame.return_address || meaning.kind == FRAME_WITH_RBP && meaning.rbp != frame.rbp {
                 return None;
             }
             if self.unchanged(index) {
-                return Some(Met {
-                    index,
-                    node: u64::from(meaning.node),
-                });
+                return Some(Met { index, node: u64::from(meaning.node) });
             }
             cursor.0 = self.words[..index].iter().position(changed).unwrap_or(0);
             return None;
@@ -129,14 +124,7 @@ impl Memo {
     /// The frame that was kept last, as far as the one inside it needs to know: stack pointer and frame pointer.
     #[inline]
     fn outer(&self) -> (u64, u64) {
-        if self.len == 0 {
-            (0, 0)
-        } else {
-            (
-                self.words[self.len - 1].address + 8,
-                self.meanings[self.len - 1].rbp,
-            )
-        }
+        if self.len == 0 { (0, 0) } else { (self.words[self.len - 1].address + 8, self.meanings[self.len - 1].rbp) }
     }
 
     /// Adds the next frame inwards. Whether there was room.

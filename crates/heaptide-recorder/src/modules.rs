@@ -102,8 +102,7 @@ impl Modules {
             if base == 0 {
                 break;
             }
-            if base == object.map_start as u64 && module.id.load(Relaxed) != 0 && module.is(&object)
-            {
+            if base == object.map_start as u64 && module.id.load(Relaxed) != 0 && module.is(&object) {
                 return Some(module.found(base));
             }
         }
@@ -114,22 +113,11 @@ impl Modules {
         let header = global.header();
         let base = object.map_start as u64;
         // What was here before is gone.
-        for module in self
-            .known
-            .iter()
-            .filter(|module| module.base.load(Acquire) == base)
-        {
+        for module in self.known.iter().filter(|module| module.base.load(Acquire) == base) {
             module.retire(global);
         }
         let segments = Segments::read(object);
-        let row = ledger_file::new_row(
-            global,
-            &header.modules,
-            MODULE_WORDS,
-            MODULES_LIMIT,
-            Loss::Locations,
-        )
-        .ok()?;
+        let row = ledger_file::new_row(global, &header.modules, MODULE_WORDS, MODULES_LIMIT, Loss::Locations).ok()?;
         let (id, words) = row;
         let id_bytes = segments.build_id();
         let row = [
@@ -151,22 +139,12 @@ impl Modules {
             // A place whose module was unloaded can be used again: its base is claimed first.
             let free = module.base.load(Acquire);
             if (free == 0 || module.id.load(Relaxed) == 0 && module.link_map.load(Relaxed) == 0)
-                && module
-                    .base
-                    .compare_exchange(free, 1, Acquire, Relaxed)
-                    .is_ok()
+                && module.base.compare_exchange(free, 1, Acquire, Relaxed).is_ok()
             {
                 module.end.store(object.map_end as u64, Relaxed);
                 module.eh_frame_hdr.store(hdr, Relaxed);
                 module.eh_end.store(eh_end, Relaxed);
-                module.build_id.store(
-                    if id_bytes.len() >= 8 {
-                        id_bytes.as_ptr() as u64
-                    } else {
-                        0
-                    },
-                    Relaxed,
-                );
+                module.build_id.store(if id_bytes.len() >= 8 { id_bytes.as_ptr() as u64 } else { 0 }, Relaxed);
                 module.build_id_word.store(first_word(id_bytes), Relaxed);
                 module.link_map.store(object.link_map as u64, Relaxed);
                 module.leaves.store(global.dynamic.load(Relaxed), Relaxed);
@@ -175,12 +153,7 @@ impl Modules {
                 break;
             }
         }
-        Some(Found {
-            id,
-            base,
-            eh_frame_hdr: hdr,
-            eh_end,
-        })
+        Some(Found { id, base, eh_frame_hdr: hdr, eh_end })
     }
 
     /// Retires the modules that are not in memory any more, after a `dlclose`.
@@ -193,9 +166,8 @@ impl Modules {
             if base == 1 || module.id.load(Relaxed) == 0 {
                 continue;
             }
-            let there = self
-                .find_object(base)
-                .is_some_and(|object| object.map_start as u64 == base && module.is(&object));
+            let there =
+                self.find_object(base).is_some_and(|object| object.map_start as u64 == base && module.is(&object));
             if !there {
                 module.retire(global);
             }
@@ -216,16 +188,12 @@ impl Module {
     /// Whether what is mapped there now is this module still. Its own memory is mapped, as it holds code that is
     /// being returned to.
     fn is(&self, object: &FoundObject) -> bool {
-        if self.end.load(Relaxed) != object.map_end as u64
-            || self.link_map.load(Relaxed) != object.link_map as u64
-        {
+        if self.end.load(Relaxed) != object.map_end as u64 || self.link_map.load(Relaxed) != object.link_map as u64 {
             return false;
         }
         let build_id = self.build_id.load(Relaxed);
         // SAFETY: the note lies in the module's mapped first segment, whose place has not changed.
-        build_id == 0
-            || unsafe { (build_id as *const u64).read_unaligned() }
-                == self.build_id_word.load(Relaxed)
+        build_id == 0 || unsafe { (build_id as *const u64).read_unaligned() } == self.build_id_word.load(Relaxed)
     }
 
     fn found(&self, base: u64) -> Found {
@@ -246,17 +214,13 @@ impl Module {
         let words = ledger_file::row(global, &header.modules, MODULE_WORDS, id);
         // SAFETY: word 5 of a row of `MODULE_WORDS`.
         unsafe { &*words.add(5) }.store(header.clock_ms.load(Relaxed).max(1), Relaxed);
-        global
-            .return_addresses
-            .forget(self.base.load(Relaxed)..self.end.load(Relaxed));
+        global.return_addresses.forget(self.base.load(Relaxed)..self.end.load(Relaxed));
         self.link_map.store(0, Release);
     }
 }
 
 fn first_word(bytes: &[u8]) -> u64 {
-    bytes
-        .first_chunk::<8>()
-        .map_or(0, |word| u64::from_ne_bytes(*word))
+    bytes.first_chunk::<8>().map_or(0, |word| u64::from_ne_bytes(*word))
 }
 
 /// The module's path as text in the ledger.
@@ -266,14 +230,7 @@ fn path_text(global: &Global, object: &FoundObject) -> u64 {
     if name.is_empty() {
         return global.header().exe.load(Relaxed);
     }
-    ledger_file::text(
-        global,
-        if name.starts_with(b"linux-vdso") {
-            b"[vdso]"
-        } else {
-            name
-        },
-    )
+    ledger_file::text(global, if name.starts_with(b"linux-vdso") { b"[vdso]" } else { name })
 }
 
 /// The program headers of a mapped module.
@@ -297,18 +254,10 @@ impl Segments {
         if elf.e_ident[..4] == *b"\x7fELF" && elf.e_phoff + u64::from(elf.e_phnum) * 56 <= 4096 {
             // SAFETY: within the first page.
             headers = unsafe {
-                core::slice::from_raw_parts(
-                    (start + elf.e_phoff) as *const libc::Elf64_Phdr,
-                    elf.e_phnum.into(),
-                )
+                core::slice::from_raw_parts((start + elf.e_phoff) as *const libc::Elf64_Phdr, elf.e_phnum.into())
             };
         }
-        Segments {
-            start,
-            bias,
-            end,
-            headers,
-        }
+        Segments { start, bias, end, headers }
     }
 
     fn end_of_segment(&self, address: u64) -> u64 {
@@ -322,23 +271,16 @@ impl Segments {
 
     /// The descriptor of the GNU build id note.
     fn build_id(&self) -> &'static [u8] {
-        for header in self
-            .headers
-            .iter()
-            .filter(|header| header.p_type == libc::PT_NOTE)
-        {
+        for header in self.headers.iter().filter(|header| header.p_type == libc::PT_NOTE) {
             let note = self.bias.wrapping_add(header.p_vaddr);
             if note < self.start || note + header.p_memsz > self.end {
                 continue;
             }
             // SAFETY: a note segment lies in a loaded, readable segment.
-            let mut rest =
-                unsafe { core::slice::from_raw_parts(note as *const u8, header.p_memsz as usize) };
+            let mut rest = unsafe { core::slice::from_raw_parts(note as *const u8, header.p_memsz as usize) };
             while let Some((head, body)) = rest.split_first_chunk::<12>() {
-                let field = |at: usize| {
-                    u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]])
-                        as usize
-                };
+                let field =
+                    |at: usize| u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]) as usize;
                 let (name, descriptor) = (field(0).next_multiple_of(4), field(4));
                 let Some(found) = body.get(name..name + descriptor) else {
                     break;
@@ -346,9 +288,7 @@ impl Segments {
                 if field(8) == 3 && body.starts_with(b"GNU\0") {
                     return found;
                 }
-                rest = body
-                    .get(name + descriptor.next_multiple_of(4)..)
-                    .unwrap_or(&[]);
+                rest = body.get(name + descriptor.next_multiple_of(4)..).unwrap_or(&[]);
             }
         }
         &[]

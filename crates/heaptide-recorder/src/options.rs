@@ -88,20 +88,14 @@ impl Options {
 
     /// The options that were read, in a forked child.
     pub fn kept() -> Options {
-        let len = TEXT
-            .iter()
-            .position(|byte| byte.load(Relaxed) == 0)
-            .unwrap_or(TEXT.len());
+        let len = TEXT.iter().position(|byte| byte.load(Relaxed) == 0).unwrap_or(TEXT.len());
         // SAFETY: not written any more.
         Options::parse(unsafe { core::slice::from_raw_parts(TEXT.as_ptr().cast(), len) })
     }
 
     fn parse(text: &'static [u8]) -> Options {
         let mut options = DEFAULT;
-        for part in text
-            .split(|byte| *byte == b',')
-            .filter(|part| !part.is_empty())
-        {
+        for part in text.split(|byte| *byte == b',').filter(|part| !part.is_empty()) {
             let (key, value) = match part.iter().position(|byte| *byte == b':') {
                 Some(colon) => (&part[..colon], &part[colon + 1..]),
                 None => (part, &b""[..]),
@@ -111,37 +105,20 @@ impl Options {
                 b"dir" => set(&mut options.directory, Some(Some(value))),
                 b"out" => set(&mut options.out, Some(Some(value))),
                 b"sample" => {
-                    let bytes = if value.is_empty() {
-                        Some(DEFAULT_SAMPLE_BYTES)
-                    } else {
-                        number
-                    };
+                    let bytes = if value.is_empty() { Some(DEFAULT_SAMPLE_BYTES) } else { number };
                     set(&mut options.sample_bytes, bytes)
                 }
-                b"limit" => set(
-                    &mut options.limit_bytes,
-                    number.map(|bytes| bytes.max(2 << 20)),
-                ),
+                b"limit" => set(&mut options.limit_bytes, number.map(|bytes| bytes.max(2 << 20))),
                 b"interval" => set(&mut options.interval_ms, number.map(|ms| ms.max(1))),
                 b"root" => set(&mut options.root, number.map(|pid| Some(pid as u32))),
-                b"follow" => set(
-                    &mut options.follow,
-                    choice(value, Follow::First, Follow::Children),
-                ),
-                b"observer" => set(
-                    &mut options.clock,
-                    choice(value, Clock::Thread, Clock::Observer),
-                ),
+                b"follow" => set(&mut options.follow, choice(value, Follow::First, Follow::Children)),
+                b"observer" => set(&mut options.clock, choice(value, Clock::Thread, Clock::Observer)),
                 b"memo" => set(&mut options.memo, choice(value, Memo::Unused, Memo::Used)),
                 b"verify" => set(&mut options.memo, choice(value, Memo::Used, Memo::Verified)),
                 _ => false,
             };
             if !known {
-                sys::complain(&[
-                    b"heaptide: ignoring unknown option '",
-                    part,
-                    b"' in HEAPTIDE_OPTIONS\n",
-                ]);
+                sys::complain(&[b"heaptide: ignoring unknown option '", part, b"' in HEAPTIDE_OPTIONS\n"]);
             }
         }
         options
@@ -196,11 +173,7 @@ fn size(text: &[u8]) -> Option<u64> {
 pub fn initial_strings(environment: Initial) -> impl Iterator<Item = &'static [u8]> {
     let stack = initial_stack();
     // SAFETY: the number of arguments, put there by the kernel.
-    let arguments = if stack.is_null() {
-        0
-    } else {
-        (unsafe { stack.read() }) as usize
-    };
+    let arguments = if stack.is_null() { 0 } else { (unsafe { stack.read() }) as usize };
     let first = match environment {
         Initial::Arguments => 1,
         Initial::Environment => arguments + 2,
@@ -226,9 +199,6 @@ pub enum Initial {
 }
 
 fn variable(name: &[u8]) -> Option<&'static [u8]> {
-    initial_strings(Initial::Environment).find_map(|entry| {
-        entry
-            .strip_prefix(name)
-            .and_then(|rest| rest.strip_prefix(b"="))
-    })
+    initial_strings(Initial::Environment)
+        .find_map(|entry| entry.strip_prefix(name).and_then(|rest| rest.strip_prefix(b"=")))
 }

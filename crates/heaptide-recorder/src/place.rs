@@ -22,8 +22,7 @@ struct Path {
 impl Path {
     fn push(&mut self, bytes: &[u8]) -> Option<()> {
         // Room for the NUL byte is kept.
-        self.bytes.get_mut(self.len..self.len + bytes.len() + 1)?[..bytes.len()]
-            .copy_from_slice(bytes);
+        self.bytes.get_mut(self.len..self.len + bytes.len() + 1)?[..bytes.len()].copy_from_slice(bytes);
         self.len += bytes.len();
         Some(())
     }
@@ -124,11 +123,7 @@ fn by_pattern(path: &mut Path, pattern: &[u8], pid: u32) -> Option<()> {
             (b'%', Some(b'e')) => {
                 let mut exe = [0; 512];
                 let exe = sys::read_link(b"/proc/self/exe\0", &mut exe).unwrap_or(b"program");
-                path.push(
-                    exe.rsplit(|byte| *byte == b'/')
-                        .next()
-                        .unwrap_or(b"program"),
-                )?;
+                path.push(exe.rsplit(|byte| *byte == b'/').next().unwrap_or(b"program"))?;
             }
             (b'%', Some(b'%')) => path.push(b"%")?,
             _ => {

@@ -12,9 +12,8 @@
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
 use gimli::{
-    BaseAddresses, CfaRule, EhFrame, EhFrameHdr, EndianSlice, NativeEndian, Operation, Register,
-    RegisterRule, UnwindContext, UnwindContextStorage, UnwindExpression, UnwindSection,
-    UnwindTableRow,
+    BaseAddresses, CfaRule, EhFrame, EhFrameHdr, EndianSlice, NativeEndian, Operation, Register, RegisterRule,
+    UnwindContext, UnwindContextStorage, UnwindExpression, UnwindSection, UnwindTableRow,
 };
 use heaptide_ledger::{FOREIGN_CODE_LOCATION, LOCATIONS_LIMIT, Loss, location};
 
@@ -133,40 +132,27 @@ fn make_rule(global: &Global, return_address: u64, known: u64) -> Rule {
     };
     let row = location::pack(module.id, return_address - module.base);
     if known != 0 {
-        let kept = ledger_file::row(
-            global,
-            &global.header().locations,
-            1,
-            Rule(known).location(),
-        );
+        let kept = ledger_file::row(global, &global.header().locations, 1, Rule(known).location());
         // SAFETY: handed out before.
         if unsafe { &*kept }.load(Relaxed) == row {
             return Rule(known);
         }
     }
     let locations = &global.header().locations;
-    let (location, words) =
-        match ledger_file::new_row(global, locations, 1, LOCATIONS_LIMIT, Loss::Locations) {
-            Ok(row) => row,
-            Err(loss) => {
-                global.header().lost[loss as usize].fetch_add(1, Relaxed);
-                return Rule(Kind::UNKNOWN << 61 | FOREIGN_CODE_LOCATION);
-            }
-        };
+    let (location, words) = match ledger_file::new_row(global, locations, 1, LOCATIONS_LIMIT, Loss::Locations) {
+        Ok(row) => row,
+        Err(loss) => {
+            global.header().lost[loss as usize].fetch_add(1, Relaxed);
+            return Rule(Kind::UNKNOWN << 61 | FOREIGN_CODE_LOCATION);
+        }
+    };
     // SAFETY: the new row.
     unsafe { &*words }.store(row, Release);
-    let Some(rule) = global
-        .buffers
-        .with_scratch(|scratch| read_rule(&module, return_address - 1, scratch))
-    else {
+    let Some(rule) = global.buffers.with_scratch(|scratch| read_rule(&module, return_address - 1, scratch)) else {
         return Rule(Kind::UNKNOWN << 61 | location);
     };
     let rule = rule.unwrap_or(Rule::new(Kind::UNKNOWN, 0, 0));
-    Rule(
-        global
-            .return_addresses
-            .insert(global, return_address, rule.0 | location),
-    )
+    Rule(global.return_addresses.insert(global, return_address, rule.0 | location))
 }
 
 /// A module's call frame information.
@@ -180,8 +166,7 @@ impl Sections {
     fn of(module: &Found) -> Option<Sections> {
         let hdr_len = module.eh_end.checked_sub(module.eh_frame_hdr)? as usize;
         // SAFETY: the bytes up to the end of a loaded, readable segment.
-        let hdr_bytes =
-            unsafe { core::slice::from_raw_parts(module.eh_frame_hdr as *const u8, hdr_len) };
+        let hdr_bytes = unsafe { core::slice::from_raw_parts(module.eh_frame_hdr as *const u8, hdr_len) };
         let hdr = EhFrameHdr::new(hdr_bytes, NativeEndian);
         let bases = BaseAddresses::default().set_eh_frame_hdr(module.eh_frame_hdr);
         let gimli::Pointer::Direct(frame_at) = hdr.parse(&bases, 8).ok()?.eh_frame_ptr() else {
@@ -203,20 +188,11 @@ impl Sections {
         })
     }
 
-    fn row<'a>(
-        &self,
-        address: u64,
-        scratch: &'a mut Scratch,
-    ) -> Option<(&'a UnwindTableRow<usize, Storage>, bool)> {
+    fn row<'a>(&self, address: u64, scratch: &'a mut Scratch) -> Option<(&'a UnwindTableRow<usize, Storage>, bool)> {
         let parsed = self.hdr.parse(&self.bases, 8).ok()?;
-        let fde = parsed
-            .table()?
-            .fde_for_address(&self.frame, &self.bases, address, EhFrame::cie_from_offset)
-            .ok()?;
+        let fde = parsed.table()?.fde_for_address(&self.frame, &self.bases, address, EhFrame::cie_from_offset).ok()?;
         let signal = fde.is_signal_trampoline();
-        let row = fde
-            .unwind_info_for_address(&self.frame, &self.bases, &mut scratch.0, address)
-            .ok()?;
+        let row = fde.unwind_info_for_address(&self.frame, &self.bases, &mut scratch.0, address).ok()?;
         Some((row, signal))
     }
 }
@@ -234,18 +210,14 @@ fn read_rule(module: &Found, address: u64, scratch: &mut Scratch) -> Option<Rule
     }
     let rbp_offset = match row.register(RBP) {
         None | Some(RegisterRule::Undefined | RegisterRule::SameValue) => 0,
-        Some(RegisterRule::Offset(offset)) if (-4088..0).contains(&offset) && offset % 8 == 0 => {
-            (-offset) as u64
-        }
+        Some(RegisterRule::Offset(offset)) if (-4088..0).contains(&offset) && offset % 8 == 0 => (-offset) as u64,
         Some(RegisterRule::Expression(expression)) => {
             let at_rbp = single_operation(&sections, &expression)
                 .is_some_and(|(first, rest)| rest.is_none() && first == (RBP, 0));
             match row.cfa() {
                 CfaRule::Expression(cfa) if at_rbp => {
                     return Some(match single_operation(&sections, cfa) {
-                        Some(((RBP, offset), Some(())))
-                            if (-4088..0).contains(&offset) && offset % 8 == 0 =>
-                        {
+                        Some(((RBP, offset), Some(()))) if (-4088..0).contains(&offset) && offset % 8 == 0 => {
                             Rule::new(Kind::REALIGNED, (-offset) as u64, 0)
                         }
                         _ => COMPLEX,
@@ -257,9 +229,7 @@ fn read_rule(module: &Found, address: u64, scratch: &mut Scratch) -> Option<Rule
         _ => return Some(COMPLEX),
     };
     Some(match row.cfa() {
-        CfaRule::RegisterAndOffset { register, offset }
-            if (0..8 << 20).contains(offset) && offset % 8 == 0 =>
-        {
+        CfaRule::RegisterAndOffset { register, offset } if (0..8 << 20).contains(offset) && offset % 8 == 0 => {
             match *register {
                 RSP => Rule::new(Kind::RSP, *offset as u64, rbp_offset),
                 RBP => Rule::new(Kind::RBP, *offset as u64, rbp_offset),
@@ -277,9 +247,7 @@ fn single_operation(
 ) -> Option<((Register, i64), Option<()>)> {
     let mut operations = expression.get(&sections.frame).ok()?.operations(encoding());
     let base = match operations.next().ok()?? {
-        Operation::RegisterOffset {
-            register, offset, ..
-        } => (register, offset),
+        Operation::RegisterOffset { register, offset, .. } => (register, offset),
         _ => return None,
     };
     let followed = match operations.next().ok()? {
@@ -287,28 +255,18 @@ fn single_operation(
         Some(Operation::Deref { size: 8, .. }) => Some(()),
         Some(_) => return None,
     };
-    operations
-        .next()
-        .ok()?
-        .is_none()
-        .then_some((base, followed))
+    operations.next().ok()?.is_none().then_some((base, followed))
 }
 
 fn encoding() -> gimli::Encoding {
-    gimli::Encoding {
-        format: gimli::Format::Dwarf32,
-        version: 4,
-        address_size: 8,
-    }
+    gimli::Encoding { format: gimli::Format::Dwarf32, version: 4, address_size: 8 }
 }
 
 /// Steps out of a frame whose rule is [`Kind::COMPLEX`].
 #[cold]
 #[inline(never)]
 pub fn step_complex(global: &Global, frame: Frame) -> Option<Frame> {
-    global
-        .buffers
-        .with_scratch(|scratch| evaluate_frame(global, &frame, scratch))?
+    global.buffers.with_scratch(|scratch| evaluate_frame(global, &frame, scratch))?
 }
 
 fn evaluate_frame(global: &Global, frame: &Frame, scratch: &mut Scratch) -> Option<Frame> {
@@ -323,9 +281,7 @@ fn evaluate_frame(global: &Global, frame: &Frame, scratch: &mut Scratch) -> Opti
     };
     let place_of = |register, default: Option<u64>| match row.register(register) {
         Some(RegisterRule::Offset(offset)) => Some(cfa.wrapping_add_signed(offset)),
-        Some(RegisterRule::Expression(expression)) => {
-            evaluate(&sections, &expression, frame, Some(cfa))
-        }
+        Some(RegisterRule::Expression(expression)) => evaluate(&sections, &expression, frame, Some(cfa)),
         _ => default,
     };
     let slot = place_of(RETURN_ADDRESS, None)?;
@@ -338,12 +294,7 @@ fn evaluate_frame(global: &Global, frame: &Frame, scratch: &mut Scratch) -> Opti
         return None;
     }
     // The interrupted instruction itself is meant, not the one before it.
-    Some(Frame {
-        slot,
-        return_address: return_address + u64::from(signal),
-        rsp: cfa,
-        rbp,
-    })
+    Some(Frame { slot, return_address: return_address + u64::from(signal), rsp: cfa, rbp })
 }
 
 fn register_value(frame: &Frame, register: Register) -> Option<u64> {
@@ -359,9 +310,7 @@ fn read_stack(frame: &Frame, address: u64) -> Option<u64> {
     let near = frame.rsp & !4095..frame.rsp + (64 << 10);
     // A realigned frame reads through rbp, which lies on the same stack.
     let by_rbp = frame.rbp & !4095..frame.rbp.saturating_add(4096);
-    if address % 8 != 0
-        || !(near.contains(&address) || by_rbp.contains(&address) && frame.rbp > frame.rsp)
-    {
+    if address % 8 != 0 || !(near.contains(&address) || by_rbp.contains(&address) && frame.rbp > frame.rsp) {
         return None;
     }
     // SAFETY: on the stack that is being unwound, at or above its stack pointer's page.
@@ -388,14 +337,9 @@ fn evaluate(
     let mut operations = expression.get(&sections.frame).ok()?.operations(encoding());
     while let Some(operation) = operations.next().ok()? {
         match operation {
-            Operation::RegisterOffset {
-                register, offset, ..
-            } => {
-                let value = if register == RETURN_ADDRESS {
-                    frame.return_address
-                } else {
-                    register_value(frame, register)?
-                };
+            Operation::RegisterOffset { register, offset, .. } => {
+                let value =
+                    if register == RETURN_ADDRESS { frame.return_address } else { register_value(frame, register)? };
                 push(&mut stack, &mut depth, value.wrapping_add_signed(offset))?;
             }
             Operation::UnsignedConstant { value } => push(&mut stack, &mut depth, value)?,
@@ -408,11 +352,7 @@ fn evaluate(
                 let top = stack.get_mut(depth.checked_sub(1)?)?;
                 *top = read_stack(frame, *top)?;
             }
-            Operation::Plus
-            | Operation::And
-            | Operation::Shl
-            | Operation::Ge
-            | Operation::Minus => {
+            Operation::Plus | Operation::And | Operation::Shl | Operation::Ge | Operation::Minus => {
                 let right = *stack.get(depth.checked_sub(1)?)?;
                 let left = stack.get_mut(depth.checked_sub(2)?)?;
                 *left = match operation {

@@ -35,16 +35,13 @@ impl SampledBlocks {
     /// Notes a recorded block.
     pub fn add(&self, address: u64) {
         // A place that is full stays so: it then always says "may be".
-        let _ = self
-            .place(address)
-            .fetch_update(Relaxed, Relaxed, |count| (count < 255).then(|| count + 1));
+        let _ = self.place(address).fetch_update(Relaxed, Relaxed, |count| (count < 255).then(|| count + 1));
     }
 
     /// Forgets a recorded block.
     pub fn remove(&self, address: u64) {
-        let _ = self.place(address).fetch_update(Relaxed, Relaxed, |count| {
-            (count != 0 && count < 255).then(|| count - 1)
-        });
+        let _ =
+            self.place(address).fetch_update(Relaxed, Relaxed, |count| (count != 0 && count < 255).then(|| count - 1));
     }
 }
 
@@ -53,10 +50,7 @@ pub fn weight(size: u64, interval: u64) -> Weight {
     let size = size.max(1);
     let chance = -libm::expm1(-(size as f64) / interval as f64);
     let blocks = libm::round(COUNT_UNITS as f64 / chance) as u64;
-    Weight {
-        blocks,
-        bytes: libm::round(size as f64 / chance) as u64,
-    }
+    Weight { blocks, bytes: libm::round(size as f64 / chance) as u64 }
 }
 
 /// Bytes to the next sample: exponential with mean `interval`.

@@ -35,14 +35,7 @@ pub fn map_private(bytes: usize) -> Option<*mut u8> {
     let result = unsafe {
         syscall(
             libc::SYS_mmap,
-            [
-                0,
-                bytes,
-                (libc::PROT_READ | libc::PROT_WRITE) as usize,
-                FLAGS as usize,
-                usize::MAX,
-                0,
-            ],
+            [0, bytes, (libc::PROT_READ | libc::PROT_WRITE) as usize, FLAGS as usize, usize::MAX, 0],
         )
     };
     check(result).map(|address| address as *mut u8)
@@ -55,14 +48,7 @@ pub fn map_shared(fd: i32, bytes: usize) -> Option<*mut u8> {
     let result = unsafe {
         syscall(
             libc::SYS_mmap,
-            [
-                0,
-                bytes,
-                (libc::PROT_READ | libc::PROT_WRITE) as usize,
-                FLAGS as usize,
-                fd as usize,
-                0,
-            ],
+            [0, bytes, (libc::PROT_READ | libc::PROT_WRITE) as usize, FLAGS as usize, fd as usize, 0],
         )
     };
     check(result).map(|address| address as *mut u8)
@@ -81,12 +67,7 @@ pub unsafe fn unmap(address: *mut u8, bytes: usize) {
 /// `madvise`; whether it worked.
 pub fn advise(address: *mut u8, bytes: usize, advice: i32) -> bool {
     // SAFETY: only advice that keeps the memory's content in this process is used here.
-    let result = unsafe {
-        syscall(
-            libc::SYS_madvise,
-            [address as usize, bytes, advice as usize, 0, 0, 0],
-        )
-    };
+    let result = unsafe { syscall(libc::SYS_madvise, [address as usize, bytes, advice as usize, 0, 0, 0]) };
     result == 0
 }
 
@@ -97,21 +78,10 @@ pub fn open(path: &[u8], flags: i32, mode: u32) -> Result<i32, i32> {
     let result = unsafe {
         syscall(
             libc::SYS_openat,
-            [
-                libc::AT_FDCWD as usize,
-                path.as_ptr() as usize,
-                (flags | libc::O_CLOEXEC) as usize,
-                mode as usize,
-                0,
-                0,
-            ],
+            [libc::AT_FDCWD as usize, path.as_ptr() as usize, (flags | libc::O_CLOEXEC) as usize, mode as usize, 0, 0],
         )
     };
-    if result < 0 {
-        Err(-result as i32)
-    } else {
-        Ok(result as i32)
-    }
+    if result < 0 { Err(-result as i32) } else { Ok(result as i32) }
 }
 
 /// `close`.
@@ -123,12 +93,7 @@ pub fn close(fd: i32) {
 /// `read`; bytes read, 0 also on failure.
 pub fn read(fd: i32, into: &mut [u8]) -> usize {
     // SAFETY: the buffer is writable for its length.
-    let result = unsafe {
-        syscall(
-            libc::SYS_read,
-            [fd as usize, into.as_mut_ptr() as usize, into.len(), 0, 0, 0],
-        )
-    };
+    let result = unsafe { syscall(libc::SYS_read, [fd as usize, into.as_mut_ptr() as usize, into.len(), 0, 0, 0]) };
     check(result).unwrap_or(0)
 }
 
@@ -158,47 +123,46 @@ pub fn entries(path: &[u8]) -> Option<u64> {
 pub fn complain(parts: &[&[u8]]) {
     for part in parts {
         // SAFETY: the buffer is readable for its length.
-        unsafe {
-            syscall(
-                libc::SYS_write,
-                [2, part.as_ptr() as usize, part.len(), 0, 0, 0],
-            )
-        };
+        unsafe { syscall(libc::SYS_write, [2, part.as_ptr() as usize, part.len(), 0, 0, 0]) };
     }
 }
 
-/// `ftruncate`; whether it worked.
+/// The process's own limit of a resource; `None` if it has none.
+pub fn limit_of(resource: libc::__rlimit_resource_t) -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the kernel fills the limit, and is given none to set.
+    unsafe { syscall(libc::SYS_prlimit64, [0, resource as usize, 0, &raw mut limit as usize, 0, 0]) };
+    (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
+/// `ftruncate`; whether it worked. Never beyond the limit on file sizes, for which the kernel would send a signal.
 pub fn set_len(fd: i32, bytes: u64) -> bool {
-    // SAFETY: takes no pointer.
-    unsafe {
-        syscall(
-            libc::SYS_ftruncate,
-            [fd as usize, bytes as usize, 0, 0, 0, 0],
-        ) == 0
+    if limit_of(libc::RLIMIT_FSIZE).is_some_and(|most| bytes > most) {
+        return false;
     }
+    // SAFETY: takes no pointer.
+    unsafe { syscall(libc::SYS_ftruncate, [fd as usize, bytes as usize, 0, 0, 0, 0]) == 0 }
+}
+
+/// The longest file that this process may write (`ulimit -f`).
+pub fn file_size_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
+    // SAFETY: a place for the limit.
+    unsafe { syscall(libc::SYS_getrlimit, [libc::RLIMIT_FSIZE as usize, &raw mut limit as usize, 0, 0, 0, 0]) };
+    limit.rlim_cur
 }
 
 /// `fallocate` of a range; whether it worked.
 pub fn allocate_file(fd: i32, from: u64, bytes: u64) -> bool {
     // SAFETY: takes no pointer.
-    unsafe {
-        syscall(
-            libc::SYS_fallocate,
-            [fd as usize, 0, from as usize, bytes as usize, 0, 0],
-        ) == 0
-    }
+    unsafe { syscall(libc::SYS_fallocate, [fd as usize, 0, from as usize, bytes as usize, 0, 0]) == 0 }
 }
 
 /// Device and inode of an open file.
 pub fn identity(fd: i32) -> Option<(u64, u64)> {
     let mut stat = core::mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: the buffer is a `stat`; the kernel fills it.
-    let result = unsafe {
-        syscall(
-            libc::SYS_fstat,
-            [fd as usize, stat.as_mut_ptr() as usize, 0, 0, 0, 0],
-        )
-    };
+    let result = unsafe { syscall(libc::SYS_fstat, [fd as usize, stat.as_mut_ptr() as usize, 0, 0, 0, 0]) };
     if result != 0 {
         return None;
     }
@@ -212,17 +176,7 @@ pub fn read_link<'a>(path: &[u8], into: &'a mut [u8]) -> Option<&'a [u8]> {
     debug_assert!(path.last() == Some(&0));
     // SAFETY: a NUL-terminated path and a writable buffer.
     let result = unsafe {
-        syscall(
-            libc::SYS_readlink,
-            [
-                path.as_ptr() as usize,
-                into.as_mut_ptr() as usize,
-                into.len(),
-                0,
-                0,
-                0,
-            ],
-        )
+        syscall(libc::SYS_readlink, [path.as_ptr() as usize, into.as_mut_ptr() as usize, into.len(), 0, 0, 0])
     };
     into.get(..check(result)?)
 }
@@ -243,35 +197,15 @@ pub fn tid() -> u32 {
 pub fn thread_name() -> [u8; 16] {
     let mut name = [0_u8; 16];
     // SAFETY: PR_GET_NAME writes at most 16 bytes.
-    unsafe {
-        syscall(
-            libc::SYS_prctl,
-            [
-                libc::PR_GET_NAME as usize,
-                name.as_mut_ptr() as usize,
-                0,
-                0,
-                0,
-                0,
-            ],
-        )
-    };
+    unsafe { syscall(libc::SYS_prctl, [libc::PR_GET_NAME as usize, name.as_mut_ptr() as usize, 0, 0, 0, 0]) };
     name
 }
 
 /// A clock in nanoseconds.
 pub fn clock_ns(clock: i32) -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel fills the timespec.
-    unsafe {
-        syscall(
-            libc::SYS_clock_gettime,
-            [clock as usize, &raw mut time as usize, 0, 0, 0, 0],
-        )
-    };
+    unsafe { syscall(libc::SYS_clock_gettime, [clock as usize, &raw mut time as usize, 0, 0, 0, 0]) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
@@ -286,15 +220,7 @@ pub fn monotonic_ns() -> u64 {
 
 /// Sleeps, or less if a signal comes.
 pub fn sleep_ns(ns: u64) {
-    let time = libc::timespec {
-        tv_sec: (ns / 1_000_000_000) as i64,
-        tv_nsec: (ns % 1_000_000_000) as i64,
-    };
+    let time = libc::timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 };
     // SAFETY: the timespec is readable.
-    unsafe {
-        syscall(
-            libc::SYS_nanosleep,
-            [&raw const time as usize, 0, 0, 0, 0, 0],
-        )
-    };
+    unsafe { syscall(libc::SYS_nanosleep, [&raw const time as usize, 0, 0, 0, 0, 0]) };
 }

@@ -210,10 +210,7 @@ impl Live {
         raise_peak(header, live);
         let kept = header.peak_snapshot_bytes.load(Relaxed);
         if live > kept + (kept >> PEAK_STEP_LOG2)
-            && header
-                .peak_snapshot_bytes
-                .compare_exchange(kept, live, Relaxed, Relaxed)
-                .is_ok()
+            && header.peak_snapshot_bytes.compare_exchange(kept, live, Relaxed, Relaxed).is_ok()
         {
             header.peak_epoch.fetch_add(1, Relaxed);
         }
@@ -233,9 +230,7 @@ impl Live {
             // Another thread may have seen the highest and not freed since: what it left is still there, nearly.
             let highest = header.peak_bytes.load(Relaxed);
             let kept = header.peak_snapshot_bytes.load(Relaxed);
-            if highest > kept + (kept >> PEAK_STEP_LOG2)
-                && before as u64 + (before as u64 >> 6) > highest
-            {
+            if highest > kept + (kept >> PEAK_STEP_LOG2) && before as u64 + (before as u64 >> 6) > highest {
                 self.rising_to = highest as i64;
                 self.keep_peak(header);
             }
@@ -246,11 +241,7 @@ impl Live {
         self.hand_in_at = ((self.known >> HAND_IN_LOG2) / threads.max(1)).clamp(256, 1 << 20);
         raise_peak(header, self.known.max(0) as u64);
         self.learn_peak(header);
-        self.rising_to = if self.known > self.peak_from {
-            self.rising_to.max(self.known)
-        } else {
-            self.rising_to
-        };
+        self.rising_to = if self.known > self.peak_from { self.rising_to.max(self.known) } else { self.rising_to };
     }
 }
 
@@ -354,10 +345,7 @@ fn working_slow(global: &Global, local: *mut Local) -> Option<Working> {
     // What comes in between, from `pthread_setspecific` or a signal, is for the shared block.
     // SAFETY: as above.
     unsafe { (*local).thread = NONE };
-    let thread = global
-        .threads
-        .take_free()
-        .or_else(|| global.threads.make(global))?;
+    let thread = global.threads.take_free().or_else(|| global.threads.make(global))?;
     // SAFETY: taken or made for this thread alone.
     unsafe { (*thread).begin(global, local) };
     global.threads.announce_end(thread);
@@ -399,9 +387,7 @@ impl Thread {
         let header = global.header();
         let tid = u64::from(sys::tid());
         let block = self.block();
-        block
-            .started_ms
-            .store(header.clock_ms.load(Relaxed), Relaxed);
+        block.started_ms.store(header.clock_ms.load(Relaxed), Relaxed);
         set_name(block);
         copy_totals(&block.totals, &block.at_start);
         block.tid.store(tid, Release);
@@ -467,18 +453,11 @@ fn write_past_thread(global: &Global, block: &ThreadBlock) {
         unsafe { &*row.add(index) }
     };
     if table.len.load(Relaxed) == 0
-        && let Ok((1, row)) =
-            ledger_file::new_row(global, table, PAST_THREAD_WORDS, 2, Loss::LedgerFull)
+        && let Ok((1, row)) = ledger_file::new_row(global, table, PAST_THREAD_WORDS, 2, Loss::LedgerFull)
     {
         word(row, 0).store(SHARED_TID, Release);
     }
-    match ledger_file::new_row(
-        global,
-        table,
-        PAST_THREAD_WORDS,
-        PAST_THREADS_LIMIT,
-        Loss::LedgerFull,
-    ) {
+    match ledger_file::new_row(global, table, PAST_THREAD_WORDS, PAST_THREADS_LIMIT, Loss::LedgerFull) {
         Ok((_, row)) => {
             word(row, 1).store(block.name[0].load(Relaxed), Relaxed);
             word(row, 2).store(block.name[1].load(Relaxed), Relaxed);
@@ -523,8 +502,7 @@ impl Threads {
 
     fn announce_end(&self, thread: *mut Thread) {
         // SAFETY: set at the start from the function's address.
-        let announce: SetSpecific =
-            unsafe { core::mem::transmute(self.announce.load(Relaxed) as *const ()) };
+        let announce: SetSpecific = unsafe { core::mem::transmute(self.announce.load(Relaxed) as *const ()) };
         // SAFETY: a valid key.
         unsafe { announce(self.key.load(Relaxed) as libc::pthread_key_t, thread.cast()) };
     }
@@ -537,10 +515,7 @@ impl Threads {
             // SAFETY: threads are never unmapped.
             let next = unsafe { &(*thread).next_free }.load(Relaxed);
             let tag = (head >> 32).wrapping_add(1) << 32;
-            match self
-                .free
-                .compare_exchange_weak(head, tag | next, Acquire, Acquire)
-            {
+            match self.free.compare_exchange_weak(head, tag | next, Acquire, Acquire) {
                 Ok(_) => return Some(thread),
                 Err(now) => head = now,
             }
@@ -552,10 +527,7 @@ impl Threads {
         loop {
             thread.next_free.store(head & 0xffff_ffff, Relaxed);
             let tag = (head >> 32).wrapping_add(1) << 32;
-            match self
-                .free
-                .compare_exchange_weak(head, tag | (thread.index + 1), Release, Acquire)
-            {
+            match self.free.compare_exchange_weak(head, tag | (thread.index + 1), Release, Acquire) {
                 Ok(_) => return,
                 Err(now) => head = now,
             }
@@ -583,13 +555,7 @@ impl Threads {
 
 fn new_block(global: &Global) -> Result<*const ThreadBlock, Loss> {
     let unit = ledger_file::allocate(global, size_of::<ThreadBlock>() as u64)?;
-    let (index, row) = ledger_file::new_row(
-        global,
-        &global.header().threads,
-        1,
-        1 << 20,
-        Loss::LedgerFull,
-    )?;
+    let (index, row) = ledger_file::new_row(global, &global.header().threads, 1, 1 << 20, Loss::LedgerFull)?;
     let block = global.words(unit).cast::<ThreadBlock>();
     // SAFETY: just made.
     unsafe { &*block }.row.store(index, Relaxed);
@@ -613,10 +579,7 @@ pub fn initial_stack() -> *const u64 {
 fn own_stack(tid: u64, local: *mut Local) -> OwnStack {
     if tid == u64::from(sys::pid()) {
         let end = initial_stack() as u64;
-        return OwnStack {
-            entry_from: end.saturating_sub(4096),
-            entry_to: end + 8,
-        };
+        return OwnStack { entry_from: end.saturating_sub(4096), entry_to: end + 8 };
     }
     // A thread's descriptor lies at the end of its stack, thread-local storage below it. Stacks are at least 16 KiB, so
     // what is this close cannot be another.
@@ -626,8 +589,5 @@ fn own_stack(tid: u64, local: *mut Local) -> OwnStack {
         asm!("mov {0}, qword ptr fs:[0]", out(reg) descriptor, options(pure, readonly, nostack, preserves_flags))
     };
     let entry_to = (local as u64).min(descriptor);
-    OwnStack {
-        entry_from: entry_to.saturating_sub(12 << 10),
-        entry_to: descriptor,
-    }
+    OwnStack { entry_from: entry_to.saturating_sub(12 << 10), entry_to: descriptor }
 }

@@ -8,9 +8,7 @@ use core::{
     },
 };
 
-use heaptide_ledger::{
-    Loss, NODE_WORDS, NODES_LIMIT, ROOT, SITE_SHORTCUT, SITES_LIMIT, TRUNCATED_LOCATION,
-};
+use heaptide_ledger::{Loss, NODE_WORDS, NODES_LIMIT, ROOT, SITE_SHORTCUT, SITES_LIMIT, TRUNCATED_LOCATION};
 
 use crate::{
     events::Caller,
@@ -41,22 +39,9 @@ impl Step {
             // SAFETY: a reference; volatile only keeps two loads from becoming one.
             unsafe { core::ptr::from_ref(word).read_volatile() }
         };
-        let Frame {
-            slot,
-            return_address,
-            rsp,
-            rbp,
-        } = &self.frame;
-        let frame = Frame {
-            slot: read(slot),
-            return_address: read(return_address),
-            rsp: read(rsp),
-            rbp: read(rbp),
-        };
-        Step {
-            frame,
-            rule: Rule(read(&self.rule.0)),
-        }
+        let Frame { slot, return_address, rsp, rbp } = &self.frame;
+        let frame = Frame { slot: read(slot), return_address: read(return_address), rsp: read(rsp), rbp: read(rbp) };
+        Step { frame, rule: Rule(read(&self.rule.0)) }
     }
 }
 
@@ -66,11 +51,11 @@ fn write_step(place: &mut MaybeUninit<Step>, frame: Frame, rule: Rule) {
     let step = place.as_mut_ptr();
     // SAFETY: fields of the place.
     unsafe {
-        (&raw mut (*step).frame.slot).write(frame.slot);
-        (&raw mut (*step).frame.return_address).write(frame.return_address);
-        (&raw mut (*step).frame.rsp).write(frame.rsp);
-        (&raw mut (*step).frame.rbp).write(frame.rbp);
-        (&raw mut (*step).rule).write(rule);
+        (&raw mut (*step).frame.slot).write_volatile(frame.slot);
+        (&raw mut (*step).frame.return_address).write_volatile(frame.return_address);
+        (&raw mut (*step).frame.rsp).write_volatile(frame.rsp);
+        (&raw mut (*step).frame.rbp).write_volatile(frame.rbp);
+        (&raw mut (*step).rule).write_volatile(rule);
     }
 }
 
@@ -118,9 +103,7 @@ pub fn call_path(
 ) -> Result<CallPath, Loss> {
     let mut cursor = memo.begin(global.unload_epoch.load(Relaxed));
     let mut complex = false;
-    let (len, end) = walk(global, caller, steps, &mut complex, |frame| {
-        memo.meet(&mut cursor, frame)
-    });
+    let (len, end) = walk(global, caller, steps, &mut complex, |frame| memo.meet(&mut cursor, frame));
     let (mut node, truncated, remember) = match end {
         End::Met(met) => {
             memo.keep(Some(met));
@@ -130,11 +113,7 @@ pub fn call_path(
             memo.keep(None);
             // SAFETY: a walk that ended has at least one step.
             let entry = unsafe { steps[len - 1].assume_init() }.frame.rsp;
-            (
-                ROOT,
-                false,
-                !complex && (own.entry_from..own.entry_to).contains(&entry),
-            )
+            (ROOT, false, !complex && (own.entry_from..own.entry_to).contains(&entry))
         }
         End::Cut => {
             memo.keep(None);
@@ -164,21 +143,13 @@ pub fn call_path(
 ///
 /// If a table is full.
 #[inline(never)]
-pub fn call_path_whole(
-    global: &Global,
-    caller: Caller,
-    steps: &mut [MaybeUninit<Step>],
-) -> Result<CallPath, Loss> {
+pub fn call_path_whole(global: &Global, caller: Caller, steps: &mut [MaybeUninit<Step>]) -> Result<CallPath, Loss> {
     let (len, end) = walk(global, caller, steps, &mut false, |_| None);
     let truncated = !matches!(end, End::Entry);
     let mut node = if truncated { cut(global)? } else { ROOT };
     for step in steps[..len].iter().rev() {
         // SAFETY: the walk wrote `len` steps.
-        node = child(
-            global,
-            node,
-            unsafe { step.assume_init_ref() }.rule.location(),
-        )?;
+        node = child(global, node, unsafe { step.assume_init_ref() }.rule.location())?;
     }
     Ok(CallPath { node, truncated })
 }
@@ -193,12 +164,7 @@ fn walk(
 ) -> (usize, End) {
     // SAFETY: the hook's own return address.
     let return_address = unsafe { (caller.slot as *const u64).read() };
-    let mut frame = Frame {
-        slot: caller.slot,
-        return_address,
-        rsp: caller.slot + 8,
-        rbp: caller.rbp,
-    };
+    let mut frame = Frame { slot: caller.slot, return_address, rsp: caller.slot + 8, rbp: caller.rbp };
     let mut len = 0;
     loop {
         if let Some(met) = meet(frame) {
@@ -246,12 +212,7 @@ fn walk(
             // The entry of a fibre.
             return (len, End::Entry);
         }
-        frame = Frame {
-            slot,
-            return_address,
-            rsp: cfa,
-            rbp,
-        };
+        frame = Frame { slot, return_address, rsp: cfa, rbp };
     }
 }
 
@@ -280,8 +241,7 @@ fn other_child(global: &Global, shortcuts: Shortcuts, key: u64) -> Result<u64, L
     let node = match global.nodes.get(key) {
         0 => {
             let nodes = &global.header().nodes;
-            let (node, words) =
-                ledger_file::new_row(global, nodes, NODE_WORDS, NODES_LIMIT, Loss::Nodes)?;
+            let (node, words) = ledger_file::new_row(global, nodes, NODE_WORDS, NODES_LIMIT, Loss::Nodes)?;
             // SAFETY: the new row.
             unsafe { &*words }.store(key, Release);
             global.nodes.insert(global, key, node)
@@ -311,8 +271,7 @@ fn other_site(global: &Global, shortcuts: Shortcuts, node: u64, class: u64) -> R
     let key = node << 32 | class;
     let site = match global.sites.get(key) {
         0 => {
-            let (site, words) =
-                ledger_file::new_row(global, &global.header().sites, 1, SITES_LIMIT, Loss::Sites)?;
+            let (site, words) = ledger_file::new_row(global, &global.header().sites, 1, SITES_LIMIT, Loss::Sites)?;
             // SAFETY: the new row.
             unsafe { &*words }.store(key, Release);
             global.sites.insert(global, key, site)
@@ -394,10 +353,7 @@ impl Buffers {
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut Buffer) -> R) -> Option<R> {
-        let index = self
-            .taken
-            .iter()
-            .position(|taken| taken.swap(1, Acquire) == 0)?;
+        let index = self.taken.iter().position(|taken| taken.swap(1, Acquire) == 0)?;
         let buffer = (self.memory.load(Acquire) as *mut Buffer).wrapping_add(index);
         // SAFETY: the flag makes it this call's alone; all parts are `MaybeUninit`.
         let result = act(unsafe { &mut *buffer });

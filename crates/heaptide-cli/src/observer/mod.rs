@@ -3,7 +3,6 @@
 //!
 //! The program never waits for the observer, and goes on unharmed without it.
 
-mod budget;
 mod cgroup;
 pub mod ledger;
 pub mod process;

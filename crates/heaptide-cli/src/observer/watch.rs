@@ -1,7 +1,7 @@
 //! The observer's loop: it keeps the recorder's clock, takes samples, passes signals on, and waits for the end.
 //!
-//! One thread and one `poll`. It wakes every millisecond while the program allocates and more rarely while it does
-//! not; what costs more than a few microseconds happens on the timeline's interval.
+//! One thread and one `poll`. It wakes for samples, for signals and for the program's end, and no more often than that:
+//! a wake-up takes more from a program that uses every processor than it takes itself.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
@@ -9,7 +9,6 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::time::ClockId;
 
-use super::budget::Budget;
 use super::ledger::Ledger;
 use super::process::{Child, Ended};
 use super::progress::ProgressLine;
@@ -18,9 +17,8 @@ use super::watched::Watched;
 use crate::os::SignalQueue;
 use crate::talk::Talk;
 
-/// Shortest and longest sleep.
-const TICK_MS: u64 = 1;
-const IDLE_TICK_MS: u64 = 16;
+/// Longest sleep before there is a ledger.
+const FIRST_MS: u64 = 2;
 /// Between two looks for new ledgers.
 const DISCOVERY_MS: u64 = 50;
 
@@ -70,7 +68,6 @@ impl<'s> Watch<'s> {
         finished: &mut dyn FnMut(Watched),
     ) -> Ended {
         let mut progress = ProgressLine::new(talk);
-        let mut budget = Budget::new();
         let mut discovery_due_ns = 0;
         let mut has_signals = true;
         loop {
@@ -95,7 +92,7 @@ impl<'s> Watch<'s> {
                 self.discover();
                 self.hand_over_ended(finished);
             }
-            let wait_ms = self.tick(now_ns).max(budget.shortest_sleep_ms(now_ns));
+            let wait_ms = self.tick(now_ns);
             if progress.is_due()
                 && let Some(root) = self.root()
             {
@@ -118,7 +115,7 @@ impl<'s> Watch<'s> {
     /// Advances all clocks and takes the samples that are due. Returns in how many milliseconds to do so again.
     fn tick(&mut self, now_ns: u64) -> u64 {
         let waits_ms = self.watched.iter_mut().map(|watched| watched.tick(now_ns));
-        waits_ms.min().unwrap_or(TICK_MS).clamp(TICK_MS, IDLE_TICK_MS)
+        waits_ms.min().unwrap_or(FIRST_MS)
     }
 
     /// Takes up new ledgers. A process that has executed another program has only its newest one watched. Returns

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use heaptide_ledger::header_word;
 use heaptide_ledger::read::Reader;
-use heaptide_ledger::sampler::{NodeSum, Pace, Sampler, moment};
+use heaptide_ledger::sampler::{CLOCK_MS, NodeSum, Pace, Sampler, moment, set_clock};
 use heaptide_ledger::series::{SERIES_WORDS, Series};
 
 use super::cgroup;
@@ -41,7 +41,6 @@ pub struct Watched {
     interval_ms: u64,
     timeline: Pace,
     tracks: Pace,
-    tick_due_ms: u64,
     is_fine: bool,
 }
 
@@ -63,7 +62,6 @@ impl Watched {
             interval_ms,
             timeline: fine,
             tracks: fine,
-            tick_due_ms: 0,
             is_fine: true,
         }
     }
@@ -71,12 +69,10 @@ impl Watched {
     /// Advances the clock and takes the samples that are due. Returns in how many milliseconds to do so again.
     pub fn tick(&mut self, now_ns: u64) -> u64 {
         let now_ms = self.ledger.ms_at(now_ns);
-        if now_ms >= self.tick_due_ms {
-            let Some(reader) = self.ledger.reader() else {
-                return 1;
-            };
-            self.tick_due_ms = now_ms + self.sampler.tick(&reader, now_ms).max(1);
-        }
+        let Some(reader) = self.ledger.reader() else {
+            return 1;
+        };
+        set_clock(&reader, now_ms);
         if self.is_fine && now_ms >= FIRST_MS {
             self.is_fine = false;
             (self.timeline, self.tracks) = (Pace::every(self.interval_ms), Pace::every(self.interval_ms));
@@ -89,7 +85,7 @@ impl Watched {
             let cost_us = self.sample_tracks(now_ms);
             self.tracks.sampled(now_ms, cost_us * COST_FACTOR);
         }
-        self.tick_due_ms - now_ms.min(self.tick_due_ms)
+        (self.timeline.next_ms().min(self.tracks.next_ms())).saturating_sub(now_ms).clamp(1, CLOCK_MS)
     }
 
     /// The samples that show how it ended.
@@ -97,7 +93,7 @@ impl Watched {
         let now_ms = self.ledger.ms_at(now_ns);
         self.ledger.catch_up();
         if let Some(reader) = self.ledger.reader() {
-            self.sampler.tick(&reader, now_ms);
+            set_clock(&reader, now_ms);
         }
         self.sample_timeline(now_ms);
         self.sample_tracks(now_ms);

@@ -49,11 +49,7 @@ impl NodeSum {
         self.live_bytes = (self.live_bytes as i64).max(0) as u64;
         self.live_units = (self.live_units as i64).max(0) as u64;
         let floor = self.live_bytes + 1;
-        self.floor = if self.floor == 0 {
-            floor
-        } else {
-            self.floor.min(floor)
-        };
+        self.floor = if self.floor == 0 { floor } else { self.floor.min(floor) };
         if epoch == Epoch::Ends {
             self.rise /= 2;
             // What a call path holds from its first epoch on has not risen.
@@ -93,11 +89,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     pub(super) fn new() -> Self {
-        Wanted {
-            largest: Top::new(),
-            rising: Top::new(),
-            busiest: Top::new(),
-        }
+        Wanted { largest: Top::new(), rising: Top::new(), busiest: Top::new() }
     }
 
     pub(super) fn offer(&mut self, node: usize, sum: &NodeSum) {
@@ -112,11 +104,7 @@ impl Wanted {
 
     /// Those of this rank, in the order in which they are given tracks.
     pub(super) fn at_rank(&self, rank: usize) -> [Option<Candidate>; 3] {
-        [
-            self.rising.at(rank),
-            self.busiest.at(rank),
-            self.largest.at(rank),
-        ]
+        [self.rising.at(rank), self.busiest.at(rank), self.largest.at(rank)]
     }
 
     /// Whether it is far below the least of every group.
@@ -135,10 +123,7 @@ struct Top<const N: usize> {
 
 impl<const N: usize> Top<N> {
     fn new() -> Self {
-        Top {
-            rows: [(0, 0); N],
-            len: 0,
-        }
+        Top { rows: [(0, 0); N], len: 0 }
     }
 
     /// Among equals, who comes first stands first.
@@ -158,10 +143,7 @@ impl<const N: usize> Top<N> {
 
     fn at(&self, rank: usize) -> Option<Candidate> {
         let row = self.rows[..self.len].get(rank)?;
-        Some(Candidate {
-            node: row.1,
-            is_high: rank < N / 2,
-        })
+        Some(Candidate { node: row.1, is_high: rank < N / 2 })
     }
 
     fn is_far_above(&self, score: u64) -> bool {
