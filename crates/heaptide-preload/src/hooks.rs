@@ -59,25 +59,13 @@ unsafe extern "C" fn malloc_at(size: usize, slot: u64, rbp: u64) -> *mut c_void 
 
 unsafe extern "C" fn calloc_at(count: usize, size: usize, slot: u64, rbp: u64) -> *mut c_void {
     let Some(real) = REAL.calloc() else {
-        return count
-            .checked_mul(size)
-            .map_or(null_mut(), |size| early_alloc(size, 16));
+        return count.checked_mul(size).map_or(null_mut(), |size| early_alloc(size, 16));
     };
     // SAFETY: the program's own call.
-    record(
-        unsafe { real(count, size) },
-        count.wrapping_mul(size),
-        slot,
-        rbp,
-    )
+    record(unsafe { real(count, size) }, count.wrapping_mul(size), slot, rbp)
 }
 
-unsafe extern "C" fn realloc_at(
-    block: *mut c_void,
-    size: usize,
-    slot: u64,
-    rbp: u64,
-) -> *mut c_void {
+unsafe extern "C" fn realloc_at(block: *mut c_void, size: usize, slot: u64, rbp: u64) -> *mut c_void {
     if let Some(room) = early_room(block) {
         // SAFETY: the program's own call, for a block of early memory.
         return unsafe { move_from_early(block, room, size, slot, rbp) };
@@ -93,12 +81,7 @@ unsafe extern "C" fn realloc_at(
     // SAFETY: the program's own call.
     let new = unsafe { real(block, size) };
     if !new.is_null() {
-        reallocated(
-            taken,
-            block as u64,
-            Some((new as u64, size as u64)),
-            caller(slot, rbp),
-        );
+        reallocated(taken, block as u64, Some((new as u64, size as u64)), caller(slot, rbp));
     } else if size == 0 {
         reallocated(taken, block as u64, None, caller(slot, rbp));
     } else {
@@ -108,13 +91,7 @@ unsafe extern "C" fn realloc_at(
 }
 
 #[cold]
-unsafe fn move_from_early(
-    block: *mut c_void,
-    room: usize,
-    size: usize,
-    slot: u64,
-    rbp: u64,
-) -> *mut c_void {
+unsafe fn move_from_early(block: *mut c_void, room: usize, size: usize, slot: u64, rbp: u64) -> *mut c_void {
     // SAFETY: as `malloc`.
     let new = unsafe { malloc_at(size, slot, rbp) };
     if !new.is_null() {
@@ -161,12 +138,7 @@ unsafe extern "C" fn posix_memalign_at(
     error
 }
 
-unsafe extern "C" fn aligned_alloc_at(
-    alignment: usize,
-    size: usize,
-    slot: u64,
-    rbp: u64,
-) -> *mut c_void {
+unsafe extern "C" fn aligned_alloc_at(alignment: usize, size: usize, slot: u64, rbp: u64) -> *mut c_void {
     let Some(real) = REAL.aligned_alloc() else {
         return early_alloc(size, alignment);
     };
@@ -174,12 +146,7 @@ unsafe extern "C" fn aligned_alloc_at(
     record(unsafe { real(alignment, size) }, size, slot, rbp)
 }
 
-unsafe extern "C" fn memalign_at(
-    alignment: usize,
-    size: usize,
-    slot: u64,
-    rbp: u64,
-) -> *mut c_void {
+unsafe extern "C" fn memalign_at(alignment: usize, size: usize, slot: u64, rbp: u64) -> *mut c_void {
     let Some(real) = REAL.memalign() else {
         return early_alloc(size, alignment);
     };

@@ -88,12 +88,7 @@ pub unsafe extern "C" fn mremap(
     // SAFETY: the program's own call; an argument that is not used may be anything.
     let result = unsafe { real(old, old_bytes, new_bytes, flags, fixed) };
     if result != libc::MAP_FAILED {
-        mapped::remapped(
-            old as u64,
-            old_bytes as u64,
-            result as u64,
-            new_bytes as u64,
-        );
+        mapped::remapped(old as u64, old_bytes as u64, result as u64, new_bytes as u64);
     }
     result
 }

@@ -94,10 +94,7 @@ fn resolved() -> bool {
 #[cold]
 #[inline(never)]
 fn resolve() -> bool {
-    if STATE
-        .compare_exchange(UNRESOLVED, RESOLVING, Acquire, Relaxed)
-        .is_err()
-    {
+    if STATE.compare_exchange(UNRESOLVED, RESOLVING, Acquire, Relaxed).is_err() {
         return false;
     }
     REAL.look_up();
@@ -132,11 +129,7 @@ fn allocator() -> Allocator {
     };
     // SAFETY: zeroed, and filled if found.
     let (ours, theirs) = unsafe { (ours.assume_init(), theirs.assume_init()) };
-    if found && ours.dli_fbase == theirs.dli_fbase {
-        Allocator::Glibc
-    } else {
-        Allocator::Other
-    }
+    if found && ours.dli_fbase == theirs.dli_fbase { Allocator::Glibc } else { Allocator::Other }
 }
 
 const EARLY_BYTES: usize = 64 << 10;

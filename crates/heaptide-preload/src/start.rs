@@ -32,13 +32,7 @@ fn start_keeper() {
     unsafe {
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
-        if libc::pthread_create(
-            thread.as_mut_ptr(),
-            core::ptr::null(),
-            keep,
-            core::ptr::null_mut(),
-        ) == 0
-        {
+        if libc::pthread_create(thread.as_mut_ptr(), core::ptr::null(), keep, core::ptr::null_mut()) == 0 {
             libc::pthread_detach(thread.assume_init());
         }
         libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), core::ptr::null_mut());
