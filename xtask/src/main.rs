@@ -29,7 +29,7 @@ usage: cargo xtask COMMAND
 steps of test: packages format architecture house licences clippy library docs doctests tests
 
 options of bench:
-  --rounds N             rounds of each workload, an odd number [default: 5]
+  --rounds N             rounds of each workload; only 5 or more are written [default: 5]
   --workload NAME        only this one; can be repeated
   --all                  also under heaptrack and valgrind's DHAT
   --sizes                also what is kept of 1 million and of 100 million events

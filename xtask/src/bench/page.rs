@@ -195,9 +195,9 @@ fn seconds(value: Option<f64>) -> String {
 fn bytes(value: f64) -> String {
     const KIB: f64 = 1024.0;
     match value {
-        value if value < 10.0 * KIB => format!("{value:.0} B"),
-        value if value < 10.0 * KIB * KIB => format!("{:.1} KiB", value / KIB),
-        value if value < 10.0 * KIB * KIB * KIB => format!("{:.1} MiB", value / KIB / KIB),
+        value if value < KIB => format!("{value:.0} B"),
+        value if value < KIB * KIB => format!("{:.1} KiB", value / KIB),
+        value if value < KIB * KIB * KIB => format!("{:.1} MiB", value / KIB / KIB),
         value => format!("{:.1} GiB", value / KIB / KIB / KIB),
     }
 }

@@ -31,7 +31,7 @@ pub const WORKLOADS: [Workload; 3] = [
         name: "trees",
         description: "binary trees on 2 threads, recursion, 131,000 call paths",
         program: "binary-trees",
-        arguments: &[],
+        arguments: &["--rounds", "180"],
     },
 ];
 
