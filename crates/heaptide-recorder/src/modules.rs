@@ -43,9 +43,12 @@ const KEPT: usize = 1024;
 
 /// One known module. All zero is a free place.
 pub struct Module {
-    /// First address; written last.
-    base: AtomicU64,
+    /// What glibc calls the start and end of its mapping: which is all of it, or for a main program whose segments do
+    /// not follow each other the code alone. The start is written last.
+    start: AtomicU64,
     end: AtomicU64,
+    /// Address of the lowest segment, which offsets count from.
+    base: AtomicU64,
     eh_frame_hdr: AtomicU64,
     /// End of the segment that holds the unwind information.
     eh_end: AtomicU64,
@@ -98,12 +101,12 @@ impl Modules {
     pub fn find(&self, global: &Global, address: u64) -> Option<Found> {
         let object = self.find_object(address)?;
         for module in &self.known {
-            let base = module.base.load(Acquire);
-            if base == 0 {
+            let start = module.start.load(Acquire);
+            if start == 0 {
                 break;
             }
-            if base == object.map_start as u64 && module.id.load(Relaxed) != 0 && module.is(&object) {
-                return Some(module.found(base));
+            if start == object.map_start as u64 && module.id.load(Relaxed) != 0 && module.is(&object) {
+                return Some(module.found());
             }
         }
         self.register(global, &object)
@@ -111,17 +114,18 @@ impl Modules {
 
     fn register(&self, global: &Global, object: &FoundObject) -> Option<Found> {
         let header = global.header();
-        let base = object.map_start as u64;
+        let start = object.map_start as u64;
         // What was here before is gone.
-        for module in self.known.iter().filter(|module| module.base.load(Acquire) == base) {
+        for module in self.known.iter().filter(|module| module.start.load(Acquire) == start) {
             module.retire(global);
         }
         let segments = Segments::read(object);
+        let base = segments.base();
         let row = ledger_file::new_row(global, &header.modules, MODULE_WORDS, MODULES_LIMIT, Loss::Locations).ok()?;
         let (id, words) = row;
         let id_bytes = segments.build_id();
         let row = [
-            object.map_end as u64,
+            segments.end(),
             path_text(global, object),
             ledger_file::text(global, id_bytes),
             header.clock_ms.load(Relaxed),
@@ -136,10 +140,10 @@ impl Modules {
         let hdr = object.eh_frame as u64;
         let eh_end = segments.end_of_segment(hdr);
         for module in &self.known {
-            // A place whose module was unloaded can be used again: its base is claimed first.
-            let free = module.base.load(Acquire);
+            // A place whose module was unloaded can be used again: its start is claimed first.
+            let free = module.start.load(Acquire);
             if (free == 0 || module.id.load(Relaxed) == 0 && module.link_map.load(Relaxed) == 0)
-                && module.base.compare_exchange(free, 1, Acquire, Relaxed).is_ok()
+                && module.start.compare_exchange(free, 1, Acquire, Relaxed).is_ok()
             {
                 module.end.store(object.map_end as u64, Relaxed);
                 module.eh_frame_hdr.store(hdr, Relaxed);
@@ -149,7 +153,8 @@ impl Modules {
                 module.link_map.store(object.link_map as u64, Relaxed);
                 module.leaves.store(global.dynamic.load(Relaxed), Relaxed);
                 module.id.store(id, Relaxed);
-                module.base.store(base, Release);
+                module.base.store(base, Relaxed);
+                module.start.store(start, Release);
                 break;
             }
         }
@@ -159,15 +164,15 @@ impl Modules {
     /// Retires the modules that are not in memory any more, after a `dlclose`.
     pub fn sweep(&self, global: &Global) {
         for module in &self.known {
-            let base = module.base.load(Acquire);
-            if base == 0 {
+            let start = module.start.load(Acquire);
+            if start == 0 {
                 break;
             }
-            if base == 1 || module.id.load(Relaxed) == 0 {
+            if start == 1 || module.id.load(Relaxed) == 0 {
                 continue;
             }
             let there =
-                self.find_object(base).is_some_and(|object| object.map_start as u64 == base && module.is(&object));
+                self.find_object(start).is_some_and(|object| object.map_start as u64 == start && module.is(&object));
             if !there {
                 module.retire(global);
             }
@@ -178,7 +183,7 @@ impl Modules {
     pub fn may_leave(&self, id: u64) -> bool {
         self.known
             .iter()
-            .take_while(|module| module.base.load(Acquire) != 0)
+            .take_while(|module| module.start.load(Acquire) != 0)
             .find(|module| module.id.load(Relaxed) == id)
             .is_none_or(|module| module.leaves.load(Relaxed) != 0)
     }
@@ -196,10 +201,10 @@ impl Module {
         build_id == 0 || unsafe { (build_id as *const u64).read_unaligned() } == self.build_id_word.load(Relaxed)
     }
 
-    fn found(&self, base: u64) -> Found {
+    fn found(&self) -> Found {
         Found {
             id: self.id.load(Relaxed),
-            base,
+            base: self.base.load(Relaxed),
             eh_frame_hdr: self.eh_frame_hdr.load(Relaxed),
             eh_end: self.eh_end.load(Relaxed),
         }
@@ -214,7 +219,7 @@ impl Module {
         let words = ledger_file::row(global, &header.modules, MODULE_WORDS, id);
         // SAFETY: word 5 of a row of `MODULE_WORDS`.
         unsafe { &*words.add(5) }.store(header.clock_ms.load(Relaxed).max(1), Relaxed);
-        global.return_addresses.forget(self.base.load(Relaxed)..self.end.load(Relaxed));
+        global.return_addresses.forget(self.start.load(Relaxed)..self.end.load(Relaxed));
         self.link_map.store(0, Release);
     }
 }
@@ -235,45 +240,67 @@ fn path_text(global: &Global, object: &FoundObject) -> u64 {
 
 /// The program headers of a mapped module.
 struct Segments {
-    start: u64,
+    /// What glibc calls its mapping.
+    mapping: (u64, u64),
     /// Load address minus the addresses in the headers.
     bias: u64,
-    end: u64,
     headers: &'static [libc::Elf64_Phdr],
 }
 
 impl Segments {
     fn read(object: &FoundObject) -> Segments {
-        let start = object.map_start as u64;
-        let end = object.map_end as u64;
+        let mapping = (object.map_start as u64, object.map_end as u64);
         // SAFETY: a loaded module's link map lives as long as it is loaded.
-        let bias = unsafe { (*object.link_map).addr } as u64;
-        let mut headers: &[libc::Elf64_Phdr] = &[];
-        // SAFETY: the first page of a module is its first segment, which begins with the ELF header if it is there.
-        let elf = unsafe { &*(start as *const libc::Elf64_Ehdr) };
-        if elf.e_ident[..4] == *b"\x7fELF" && elf.e_phoff + u64::from(elf.e_phnum) * 56 <= 4096 {
-            // SAFETY: within the first page.
-            headers = unsafe {
-                core::slice::from_raw_parts((start + elf.e_phoff) as *const libc::Elf64_Phdr, elf.e_phnum.into())
-            };
-        }
-        Segments { start, bias, end, headers }
+        let link_map = unsafe { &*object.link_map };
+        // SAFETY: as above, its name.
+        let is_main = unsafe { *link_map.name } == 0;
+        let (first, count) = if is_main {
+            // SAFETY: reads what the kernel handed to the process.
+            unsafe { (libc::getauxval(libc::AT_PHDR), libc::getauxval(libc::AT_PHNUM)) }
+        } else {
+            // SAFETY: the first page of a library is its first segment, which begins with the ELF header if it is there.
+            let elf = unsafe { &*(mapping.0 as *const libc::Elf64_Ehdr) };
+            let known = elf.e_ident[..4] == *b"\x7fELF" && elf.e_phoff + u64::from(elf.e_phnum) * 56 <= 4096;
+            (mapping.0 + elf.e_phoff, if known { elf.e_phnum.into() } else { 0 })
+        };
+        let headers = if first == 0 || count > 64 {
+            &[]
+        } else {
+            // SAFETY: program headers in a loaded segment.
+            unsafe { core::slice::from_raw_parts(first as *const libc::Elf64_Phdr, count as usize) }
+        };
+        Segments { mapping, bias: link_map.addr as u64, headers }
+    }
+
+    /// Start and end of each loaded segment.
+    fn loaded(&self) -> impl Iterator<Item = (u64, u64)> {
+        let loaded = self.headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
+        loaded.map(|header| {
+            let start = self.bias.wrapping_add(header.p_vaddr);
+            (start, start.wrapping_add(header.p_filesz))
+        })
+    }
+
+    /// Address of the lowest segment's page.
+    fn base(&self) -> u64 {
+        self.loaded().map(|(start, _)| start & !4095).min().unwrap_or(self.mapping.0)
+    }
+
+    /// End of the highest segment.
+    fn end(&self) -> u64 {
+        self.loaded().map(|(_, end)| end).max().unwrap_or(self.mapping.1).max(self.mapping.1)
     }
 
     fn end_of_segment(&self, address: u64) -> u64 {
-        self.headers
-            .iter()
-            .filter(|header| header.p_type == libc::PT_LOAD)
-            .map(|header| (self.bias.wrapping_add(header.p_vaddr), header.p_filesz))
-            .find(|(start, len)| (*start..start + len).contains(&address))
-            .map_or(address, |(start, len)| start + len)
+        let holds = |(start, end): &(u64, u64)| (*start..*end).contains(&address);
+        self.loaded().find(holds).map_or(address, |(_, end)| end)
     }
 
     /// The descriptor of the GNU build id note.
     fn build_id(&self) -> &'static [u8] {
         for header in self.headers.iter().filter(|header| header.p_type == libc::PT_NOTE) {
             let note = self.bias.wrapping_add(header.p_vaddr);
-            if note < self.start || note + header.p_memsz > self.end {
+            if note < self.base() || note + header.p_memsz > self.end() {
                 continue;
             }
             // SAFETY: a note segment lies in a loaded, readable segment.
