@@ -27,6 +27,7 @@ struct Word {
 struct Meaning {
     rbp: u64,
     node: u32,
+    /// [`FRAME`], [`FRAME_WITH_RBP`] or [`SAVED`], and above [`KIND_BITS`] the number of frames from the outermost to here.
     kind: u32,
 }
 
@@ -36,11 +37,15 @@ const FRAME: u32 = 0;
 const FRAME_WITH_RBP: u32 = 1;
 /// Not a frame: a word that a rule read.
 const SAVED: u32 = 2;
+const KIND_BITS: u32 = 2;
+const KIND_MASK: u32 = (1 << KIND_BITS) - 1;
 
 /// A frame that was met again.
 #[derive(Clone, Copy)]
 pub struct Met {
     index: usize,
+    /// Frames from the outermost to it.
+    pub frames: usize,
     /// Its call path.
     pub node: u64,
 }
@@ -83,14 +88,20 @@ impl Memo {
             }
             // SAFETY: as above.
             let meaning = unsafe { self.meanings.get_unchecked(index) };
-            if meaning.kind == SAVED {
+            if meaning.kind & KIND_MASK == SAVED {
                 continue;
             }
-            if word.value != frame.return_address || meaning.kind == FRAME_WITH_RBP && meaning.rbp != frame.rbp {
+            if word.value != frame.return_address
+                || meaning.kind & KIND_MASK == FRAME_WITH_RBP && meaning.rbp != frame.rbp
+            {
                 return None;
             }
             if self.unchanged(index) {
-                return Some(Met { index, node: u64::from(meaning.node) });
+                return Some(Met {
+                    index,
+                    frames: (meaning.kind >> KIND_BITS) as usize,
+                    node: u64::from(meaning.node),
+                });
             }
             cursor.0 = self.words[..index].iter().position(changed).unwrap_or(0);
             return None;
@@ -115,10 +126,10 @@ impl Memo {
         self.len = met.map_or(0, |met| met.index + 1);
     }
 
-    /// Whether a rule outside the last frame kept uses the frame pointer.
+    /// The kind and number of the frame that was kept last.
     #[inline]
-    fn needs_rbp(&self) -> bool {
-        self.len > 0 && self.meanings[self.len - 1].kind == FRAME_WITH_RBP
+    fn last_kind(&self) -> u32 {
+        if self.len == 0 { FRAME } else { self.meanings[self.len - 1].kind }
     }
 
     /// The frame that was kept last, as far as the one inside it needs to know: stack pointer and frame pointer.
@@ -130,12 +141,15 @@ impl Memo {
     /// Adds the next frame inwards. Whether there was room.
     #[inline]
     pub fn push(&mut self, step: &Step, node: u64) -> bool {
+        let last = self.last_kind();
+        let frames = (last >> KIND_BITS) + 1;
         if self.len + 3 > WORDS {
             return false;
         }
         let Step { frame, rule } = step.read();
         let (outer_rsp, outer_rbp) = self.outer();
-        let outside_needs_rbp = self.needs_rbp();
+        // A rule outside the last frame kept uses the frame pointer.
+        let outside_needs_rbp = last & KIND_MASK == FRAME_WITH_RBP;
         let kind = rule.kind();
         if kind == Kind::REALIGNED {
             self.add(frame.rbp - rule.cfa_offset(), outer_rsp, 0, 0, SAVED);
@@ -151,7 +165,7 @@ impl Memo {
             frame.return_address,
             frame.rbp,
             node as u32,
-            if with_rbp { FRAME_WITH_RBP } else { FRAME },
+            frames << KIND_BITS | if with_rbp { FRAME_WITH_RBP } else { FRAME },
         );
         true
     }

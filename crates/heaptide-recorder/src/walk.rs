@@ -105,6 +105,11 @@ pub fn call_path(
     let mut complex = false;
     let (len, end) = walk(global, caller, steps, &mut complex, |frame| memo.meet(&mut cursor, frame));
     let (mut node, truncated, remember) = match end {
+        // More frames than a walk without a memory can see: a path does not depend on what is remembered.
+        End::Met(met) if met.frames + len > MOST_FRAMES => {
+            memo.keep(None);
+            return call_path_whole(global, caller, steps);
+        }
         End::Met(met) => {
             memo.keep(Some(met));
             (met.node, false, !complex)
@@ -120,18 +125,14 @@ pub fn call_path(
             (cut(global)?, true, false)
         }
     };
-    let mut remember = remember;
     for step in steps[..len].iter().rev() {
         // SAFETY: the walk wrote `len` steps.
         let step = unsafe { step.assume_init_ref() };
         node = child(global, node, step.rule.location())?;
         if remember && !memo.push(step, node) {
-            // Too deep to remember, and to keep whole.
-            remember = false;
+            // Too many words to remember.
             memo.keep(None);
-            if len < MOST_FRAMES {
-                return call_path_whole(global, caller, steps);
-            }
+            return call_path_whole(global, caller, steps);
         }
     }
     Ok(CallPath { node, truncated })
