@@ -32,6 +32,7 @@ __attribute__((noinline)) static void between(int depth) {
 
 static void long_work(void) {
     for (int i = 0; i < 5; i++) between(i);
+    keep_frame();
 }
 
 static void *new_stack(int round) {
