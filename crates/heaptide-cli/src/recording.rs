@@ -8,13 +8,13 @@ use heaptide_ledger::read::Reader;
 use heaptide_profile::file::ReadError;
 use heaptide_profile::{End, OpenError, Problem, Profile, from_ledger};
 use heaptide_report::{FrameClass, FrameText, Origin};
-use heaptide_symbolize::{Progress, Symbolizer, origin};
+use heaptide_symbolize::{Cause, Progress, Symbolizer, origin};
 
 use crate::error::{Code, Failure, Outcome};
 use crate::talk::{Loudness, Talk};
 
-/// Modules without names that are told of; the others are counted.
-const TOLD_PROBLEMS: usize = 3;
+/// A module without names is told of if it holds this share of all places, one in so many.
+const TOLD_SHARE: usize = 10;
 
 /// A recording that was read.
 #[derive(Debug)]
@@ -61,28 +61,34 @@ pub fn symbolize(profile: &mut Profile, talk: &Talk) {
     let mut progress = SymbolsLine::new(talk);
     let problems = Symbolizer::new().symbolize(profile, &mut |at| progress.draw(at));
     progress.erase();
-    let told = if talk.loudness() == Loudness::Verbose { usize::MAX } else { TOLD_PROBLEMS };
-    for problem in problems.iter().take(told) {
+    let all_places = profile.locations.len();
+    let matters = |problem: &heaptide_symbolize::Problem| {
+        talk.loudness() == Loudness::Verbose
+            || matches!(problem.cause, Cause::Replaced { .. })
+            || problem.unnamed * TOLD_SHARE > all_places
+            || !problem.is_system_module() && problem.without_line * TOLD_SHARE > all_places
+    };
+    for problem in problems.iter().filter(|problem| matters(problem)) {
         talk.warning(&problem.to_string());
         talk.advice(&problem.hint());
     }
-    if problems.len() > told {
-        talk.warning(&format!("{} more modules lack names or lines; --verbose lists them", problems.len() - told));
-    }
 }
 
-/// Whose code a frame is, in the words of reports.
-pub fn classify(frame: &FrameText<'_>) -> FrameClass {
-    let module = frame.module.unwrap_or_default();
-    let function = frame.function.unwrap_or_default();
-    let origin = match origin::classify(function, frame.file, module) {
-        origin::Origin::Allocator => Origin::Allocator,
-        origin::Origin::Standard | origin::Origin::Runtime => Origin::Plumbing,
-        origin::Origin::Dependency => Origin::Library,
-        origin::Origin::User => Origin::User,
-    };
-    let krate = origin::crate_or_module_name(function, frame.file, module);
-    FrameClass { origin, krate: (!krate.is_empty()).then(|| krate.to_owned()) }
+/// Tells whose code a frame is, in the words of reports; learns from the profile which crates are dependencies.
+pub fn classifier(profile: &Profile) -> impl Fn(&FrameText<'_>) -> FrameClass {
+    let classifier = origin::Classifier::learn(profile);
+    move |frame| {
+        let module = frame.module.unwrap_or_default();
+        let function = frame.function.unwrap_or_default();
+        let origin = match classifier.classify(function, frame.file, module) {
+            origin::Origin::Allocator => Origin::Allocator,
+            origin::Origin::Standard | origin::Origin::Runtime => Origin::Plumbing,
+            origin::Origin::Dependency => Origin::Library,
+            origin::Origin::User => Origin::User,
+        };
+        let krate = origin::crate_or_module_name(function, frame.file, module);
+        FrameClass { origin, krate: (!krate.is_empty()).then_some(krate) }
+    }
 }
 
 /// `<exe>.<pid>.heaptide`, for a recording without another name.

@@ -47,6 +47,7 @@ pub fn report(args: &ReportArgs, talk: &Talk) -> Outcome {
         }
         Format::Text => {
             let colors = args.output.is_none() && talk.colors(Stream::Stdout);
+            let classify = recording::classifier(&profile);
             let options = TextOptions {
                 width: width(args),
                 colour: if colors { Colour::On } else { Colour::Off },
@@ -55,7 +56,7 @@ pub fn report(args: &ReportArgs, talk: &Talk) -> Outcome {
                 by: args.by.map_or(By::CallPath, by),
                 filter: filter.as_ref(),
                 frames: if args.all_frames { Frames::All } else { Frames::Folded },
-                classify: &recording::classify,
+                classify: &classify,
             };
             heaptide_report::text(&profile, &options).into_bytes()
         }

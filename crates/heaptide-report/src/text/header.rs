@@ -93,9 +93,11 @@ pub(crate) fn draw_if_empty(page: &mut Page, profile: &Profile) -> bool {
     true
 }
 
-/// The executable's file name.
+/// The program's name: as it was called, which may be another than its file's.
 pub(crate) fn title(program: &Program) -> String {
-    match escape(name::module(&program.exe)) {
+    let called = program.args.first().map_or("", |name| name.trim_start_matches('-'));
+    let called = if called.is_empty() { &program.exe } else { called };
+    match escape(name::module(called)) {
         name if name.is_empty() => "unknown program".to_owned(),
         name => name,
     }
@@ -149,14 +151,10 @@ pub(crate) fn draw_warnings(page: &mut Page, profile: &Profile) {
         ));
     }
     if recorder.truncated_stacks > 0 {
-        let paths = things(recorder.truncated_stacks, "call path");
-        let verb = if recorder.truncated_stacks == 1 {
-            "ends"
-        } else {
-            "end"
-        };
+        let calls = things(recorder.truncated_stacks, "allocation");
+        let have = if recorder.truncated_stacks == 1 { "has" } else { "have" };
         warnings.push(format!(
-            "{paths} {verb} early, at …(cut): unwind information was missing there."
+            "{calls} {have} a call path that ends early, at …(cut): unwind information was missing there."
         ));
     }
     if !warnings.is_empty() {

@@ -49,12 +49,13 @@ pub fn demo(args: &DemoArgs, talk: &Talk) -> Outcome {
     service.stop()?;
 
     let Recording { profile, .. } = recording::open(&args.output)?;
+    let classify = recording::classifier(&profile);
     let options = TextOptions {
         width: talk::columns(Stream::Stdout).unwrap_or(WIDTH),
         colour: if talk.colors(Stream::Stdout) { Colour::On } else { Colour::Off },
         top: 3,
         sort: Some(Sort::Live),
-        ..TextOptions::new(&recording::classify)
+        ..TextOptions::new(&classify)
     };
     say(
         talk,

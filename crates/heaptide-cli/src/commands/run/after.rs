@@ -17,10 +17,11 @@ const WIDTH: usize = 80;
 pub fn finish(written: Outcome<Written>, followed: Vec<Outcome<Written>>, talk: &Talk) -> Outcome<()> {
     let written = written.and_then(|written| written.with_names(talk));
     if let Ok(written) = &written {
+        let classify = recording::classifier(&written.profile);
         let options = TextOptions {
             width: talk::columns(Stream::Stderr).unwrap_or(WIDTH),
             colour: if talk.colors(Stream::Stderr) { Colour::On } else { Colour::Off },
-            ..TextOptions::new(&recording::classify)
+            ..TextOptions::new(&classify)
         };
         talk.text(&heaptide_report::short(&written.profile, &options, &written.path.display().to_string()));
         for problem in &written.problems {
