@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -115,7 +115,8 @@ impl std::fmt::Display for Kept {
 /// The service under the recorder. Ended with this value, if it has not ended by then.
 struct Recorded {
     observer: Child,
-    service: u32,
+    /// Kept open: the service has a last word to say.
+    said: Option<BufReader<ChildStdout>>,
     port: String,
     ledger: PathBuf,
 }
@@ -128,16 +129,16 @@ impl Recorded {
         command.arg(&program).args(["--port", "0"]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let observer = command.spawn().context("heaptide did not start")?;
         // From here on an error ends it.
-        let mut recorded = Recorded { observer, service: 0, port: String::new(), ledger: PathBuf::new() };
+        let mut recorded = Recorded { observer, said: None, port: String::new(), ledger: PathBuf::new() };
         let mut line = String::new();
-        if let Some(stdout) = recorded.observer.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line)?;
+        recorded.said = recorded.observer.stdout.take().map(BufReader::new);
+        if let Some(said) = &mut recorded.said {
+            said.read_line(&mut line)?;
         }
         let port = line.trim().rsplit_once(':').map(|(_, port)| port.to_owned());
         recorded.port = port.context("the service did not say where it listens")?;
-        recorded.service = program::descendant(recorded.observer.id(), &program.canonicalize()?)
-            .context("the service is not there")?;
-        recorded.ledger = mapped_ledger(recorded.service)?;
+        let service = program::descendant(recorded.observer.id(), &program.canonicalize()?);
+        recorded.ledger = mapped_ledger(service.context("the service is not there")?)?;
         Ok(recorded)
     }
 

@@ -77,16 +77,17 @@ fn write(
     writeln!(page, "\n## What is kept\n")?;
     writeln!(
         page,
-        "| recording | events | lost | call paths | file | live at peak | recorder's memory | peak resident |"
+        "| recording | events | lost | call paths | points | file | live at peak | recorder's memory | peak resident |"
     )?;
-    writeln!(page, "| --- | --- | --- | --- | --- | --- | --- | --- |")?;
+    writeln!(page, "| --- | --- | --- | --- | --- | --- | --- | --- | --- |")?;
     for (name, kept) in recordings(measured) {
         writeln!(
             page,
-            "| {name} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} |",
             kept.events,
             kept.lost_events,
             kept.call_paths,
+            kept.points,
             bytes(kept.file_bytes as f64),
             bytes(kept.peak_live_bytes as f64),
             bytes(kept.recorder_bytes as f64),
@@ -110,7 +111,7 @@ pub fn json(plan: &Plan, machine: &Machine, measured: &Measured, outcomes: &[Out
     });
     let recordings = recordings(measured).into_iter().map(|(name, kept)| {
         json!({
-            "name": name, "events": kept.events, "lost_events": kept.lost_events, "call_paths": kept.call_paths,
+            "name": name, "events": kept.events, "lost_events": kept.lost_events, "call_paths": kept.call_paths, "points": kept.points,
             "file_bytes": kept.file_bytes, "peak_live_bytes": kept.peak_live_bytes,
             "recorder_bytes": kept.recorder_bytes, "peak_rss_bytes": kept.peak_rss_bytes,
         })

@@ -20,6 +20,8 @@ pub struct Kept {
     pub events: u64,
     /// Call paths that allocated.
     pub call_paths: u64,
+    /// Points of its timeline, of which a short run has few.
+    pub points: u64,
     /// Size of the file.
     pub file_bytes: u64,
     /// The recorder's own memory.
@@ -40,6 +42,7 @@ impl Kept {
         Ok(Kept {
             events: recorder.events,
             call_paths: opened.profile.sites.len() as u64,
+            points: opened.profile.timeline.t_ms.len() as u64,
             file_bytes: fs::metadata(path)?.len(),
             recorder_bytes: recorder.own_bytes,
             peak_live_bytes: totals.peak_live_bytes,
