@@ -69,10 +69,7 @@ mod tests {
 
     #[test]
     fn plain_text_stays() {
-        check(
-            "kvd::store::Store<K, V>::insert",
-            "kvd::store::Store<K, V>::insert",
-        );
+        check("kvd::store::Store<K, V>::insert", "kvd::store::Store<K, V>::insert");
         check("größe::計算", "größe::計算");
     }
 
@@ -86,10 +83,7 @@ mod tests {
     #[test]
     fn direction_and_hiding_are_spelled_out() {
         check("user\u{202e}nimda", r"user\u{202e}nimda");
-        check(
-            "a\u{2066}b\u{2069}\u{200b}\u{feff}",
-            r"a\u{2066}b\u{2069}\u{200b}\u{feff}",
-        );
+        check("a\u{2066}b\u{2069}\u{200b}\u{feff}", r"a\u{2066}b\u{2069}\u{200b}\u{feff}");
         check("x\u{e0041}\u{fe0f}\u{2028}", r"x\u{e0041}\u{fe0f}\u{2028}");
     }
 

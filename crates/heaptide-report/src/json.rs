@@ -60,11 +60,7 @@ impl<'p> ReportRow<'p> {
             totals: TotalsRow::of(&profile.totals),
             call_paths: CallPaths::of(profile),
             timeline: TimelineRow::of(&profile.timeline),
-            threads: profile
-                .threads
-                .iter()
-                .map(|thread| ThreadRow::of(profile, thread))
-                .collect(),
+            threads: profile.threads.iter().map(|thread| ThreadRow::of(profile, thread)).collect(),
             findings: [],
             not_enough_data: [],
         }

@@ -25,17 +25,12 @@ pub(crate) struct FrameRef<'p> {
 
 /// The string in a row, or its beginning.
 pub(crate) fn string(profile: &Profile, id: StringId) -> Option<&str> {
-    profile
-        .strings
-        .get(id.index())
-        .map(|text| beginning(text, LONGEST_NAME))
+    profile.strings.get(id.index()).map(|text| beginning(text, LONGEST_NAME))
 }
 
 /// At most `bytes` bytes from the beginning of `text`, in whole characters.
 pub(crate) fn beginning(text: &str, bytes: usize) -> &str {
-    let end = (0..=bytes.min(text.len()))
-        .rev()
-        .find(|&end| text.is_char_boundary(end));
+    let end = (0..=bytes.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
     &text[..end.unwrap_or(0)]
 }
 
@@ -46,11 +41,7 @@ pub(crate) fn site_node(profile: &Profile, site: &Site) -> Option<NodeId> {
 
 /// The caller's call path. Its row stands before `node`'s, so a walk ends.
 pub(crate) fn parent(profile: &Profile, node: NodeId) -> Option<NodeId> {
-    profile
-        .nodes
-        .get(node.index())?
-        .parent
-        .filter(|parent| *parent < node)
+    profile.nodes.get(node.index())?.parent.filter(|parent| *parent < node)
 }
 
 /// The call paths from `node` out to the thread's entry.
@@ -60,29 +51,21 @@ pub(crate) fn outwards(profile: &Profile, node: NodeId) -> impl Iterator<Item = 
 }
 
 /// The frames at a location, innermost first; at least one.
-pub(crate) fn frames(
-    profile: &Profile,
-    location: LocationId,
-) -> impl DoubleEndedIterator<Item = FrameRef<'_>> {
+pub(crate) fn frames(profile: &Profile, location: LocationId) -> impl DoubleEndedIterator<Item = FrameRef<'_>> {
     let place = profile.locations.get(location.index());
     let module = place
         .and_then(|place| place.module)
         .and_then(|module| profile.modules.get(module.index()))
         .and_then(|module| string(profile, module.path));
-    let symbols = profile
-        .symbols
-        .get(location.index())
-        .map_or(&[][..], |symbols| &symbols.frames);
-    let named = symbols[..symbols.len().min(MOST_INLINED)]
-        .iter()
-        .map(move |frame| FrameRef {
-            function: string(profile, frame.function).filter(|name| !name.is_empty()),
-            file: frame.file.and_then(|file| string(profile, file)),
-            line: frame.line,
-            module,
-            offset: None,
-            inlined: frame.inlined,
-        });
+    let symbols = profile.symbols.get(location.index()).map_or(&[][..], |symbols| &symbols.frames);
+    let named = symbols[..symbols.len().min(MOST_INLINED)].iter().map(move |frame| FrameRef {
+        function: string(profile, frame.function).filter(|name| !name.is_empty()),
+        file: frame.file.and_then(|file| string(profile, file)),
+        line: frame.line,
+        module,
+        offset: None,
+        inlined: frame.inlined,
+    });
     let unnamed = FrameRef {
         function: None,
         file: None,

@@ -38,9 +38,7 @@ impl Tally {
         self.allocated_bytes = self.allocated_bytes.saturating_add(other.allocated_bytes);
         self.frees = self.frees.saturating_add(other.frees);
         self.freed_bytes = self.freed_bytes.saturating_add(other.freed_bytes);
-        self.live_bytes_at_peak = self
-            .live_bytes_at_peak
-            .saturating_add(other.live_bytes_at_peak);
+        self.live_bytes_at_peak = self.live_bytes_at_peak.saturating_add(other.live_bytes_at_peak);
         self.temporary_allocations = sum(self.temporary_allocations, other.temporary_allocations);
         self.reallocations = self.reallocations.saturating_add(other.reallocations);
         self.copied_bytes = self.copied_bytes.saturating_add(other.copied_bytes);

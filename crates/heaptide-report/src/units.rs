@@ -83,11 +83,7 @@ pub(crate) fn duration_ms(ms: u64) -> Option<String> {
 
 /// `2026-11-03 02:14:07 UTC`; `None` for times outside the calendar.
 pub(crate) fn date(unix_ms: u64) -> Option<String> {
-    Some(
-        timestamp(unix_ms)?
-            .strftime("%Y-%m-%d %H:%M:%S UTC")
-            .to_string(),
-    )
+    Some(timestamp(unix_ms)?.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
 
 /// `2026-11-03T02:14:07.25Z`; `None` for times outside the calendar.
@@ -129,9 +125,7 @@ mod tests {
 
     #[test]
     fn shares_never_hide_a_little() {
-        let check = |part, whole, expected: Option<&str>| {
-            assert_eq!(share(part, whole).as_deref(), expected)
-        };
+        let check = |part, whole, expected: Option<&str>| assert_eq!(share(part, whole).as_deref(), expected);
         check(0, 0, None);
         check(0, 10, Some("0.0%"));
         check(1, 1_000_000, Some("<0.1%"));
@@ -156,14 +150,8 @@ mod tests {
 
     #[test]
     fn dates_are_utc() {
-        assert_eq!(
-            date(1_793_672_047_250).as_deref(),
-            Some("2026-11-03 02:14:07 UTC")
-        );
-        assert_eq!(
-            rfc3339(1_793_672_047_250).as_deref(),
-            Some("2026-11-03T02:14:07.25Z")
-        );
+        assert_eq!(date(1_793_672_047_250).as_deref(), Some("2026-11-03 02:14:07 UTC"));
+        assert_eq!(rfc3339(1_793_672_047_250).as_deref(), Some("2026-11-03T02:14:07.25Z"));
         assert_eq!(date(0), None);
         assert_eq!(date(u64::MAX), None);
     }

@@ -4,8 +4,8 @@ mod fixture;
 
 use fixture::options;
 use heaptide_profile::{
-    End, Frame, Location, LocationId, LocationSymbols, Mode, Module, ModuleId, Node, NodeId,
-    Profile, Program, Recorder, Site, StringId, Thread, Timeline, Totals,
+    End, Frame, Location, LocationId, LocationSymbols, Mode, Module, ModuleId, Node, NodeId, Profile, Program,
+    Recorder, Site, StringId, Thread, Timeline, Totals,
 };
 use heaptide_report::{By, Colour, Frames, Sort, TextOptions, json, short, text};
 use proptest::collection::vec;
@@ -44,42 +44,29 @@ fn program() -> impl Strategy<Value = Program> {
         Just(End::Lost),
     ];
     let duration_s = prop_oneof![0.0..1e6, any::<f64>()];
-    (
-        name(),
-        vec(name(), 0..5),
-        any::<u32>(),
-        number(),
-        duration_s,
-        end,
+    (name(), vec(name(), 0..5), any::<u32>(), number(), duration_s, end).prop_map(
+        |(exe, args, pid, started_unix_ms, duration_s, end)| Program {
+            exe,
+            args,
+            pid,
+            started_unix_ms,
+            duration_s,
+            end,
+        },
     )
-        .prop_map(
-            |(exe, args, pid, started_unix_ms, duration_s, end)| Program {
-                exe,
-                args,
-                pid,
-                started_unix_ms,
-                duration_s,
-                end,
-            },
-        )
 }
 
 fn recorder() -> impl Strategy<Value = Recorder> {
-    let mode = prop_oneof![
-        Just(Mode::Exact),
-        number().prop_map(|interval_bytes| Mode::Sampled { interval_bytes })
-    ];
-    (mode, vec(number(), 5), name(), vec(name(), 0..3)).prop_map(|(mode, n, version, limits)| {
-        Recorder {
-            mode,
-            events: n[0],
-            lost_events: n[1],
-            unmatched_frees: n[2],
-            truncated_stacks: n[3],
-            own_bytes: n[4],
-            version,
-            limits,
-        }
+    let mode = prop_oneof![Just(Mode::Exact), number().prop_map(|interval_bytes| Mode::Sampled { interval_bytes })];
+    (mode, vec(number(), 5), name(), vec(name(), 0..3)).prop_map(|(mode, n, version, limits)| Recorder {
+        mode,
+        events: n[0],
+        lost_events: n[1],
+        unmatched_frees: n[2],
+        truncated_stacks: n[3],
+        own_bytes: n[4],
+        version,
+        limits,
     })
 }
 
@@ -102,60 +89,44 @@ fn totals() -> impl Strategy<Value = Totals> {
 
 fn site() -> impl Strategy<Value = Site> {
     let lifetimes = vec((number(), number()), 0..4);
-    (
-        option::of(id()),
-        vec(number(), 12),
-        option::of(number()),
-        option::of(number()),
-        lifetimes,
+    (option::of(id()), vec(number(), 12), option::of(number()), option::of(number()), lifetimes).prop_map(
+        |(node, n, temporary_allocations, samples, lifetimes)| Site {
+            node: node.map(NodeId),
+            size_min: n[0],
+            size_max: n[1],
+            allocations: n[2],
+            allocated_bytes: n[3],
+            frees: n[4],
+            freed_bytes: n[5],
+            live_bytes_at_peak: n[6],
+            temporary_allocations,
+            reallocations: n[7],
+            reallocated_away: n[8],
+            copied_bytes: n[9],
+            first_reallocations: n[10],
+            grown_frees: n[11],
+            lifetimes,
+            samples,
+        },
     )
-        .prop_map(
-            |(node, n, temporary_allocations, samples, lifetimes)| Site {
-                node: node.map(NodeId),
-                size_min: n[0],
-                size_max: n[1],
-                allocations: n[2],
-                allocated_bytes: n[3],
-                frees: n[4],
-                freed_bytes: n[5],
-                live_bytes_at_peak: n[6],
-                temporary_allocations,
-                reallocations: n[7],
-                reallocated_away: n[8],
-                copied_bytes: n[9],
-                first_reallocations: n[10],
-                grown_frees: n[11],
-                lifetimes,
-                samples,
-            },
-        )
 }
 
 fn symbols() -> impl Strategy<Value = LocationSymbols> {
-    let frame = (
-        id(),
-        option::of(id()),
-        option::of(any::<u32>()),
-        any::<bool>(),
-    )
-        .prop_map(|(function, file, line, inlined)| Frame {
+    let frame = (id(), option::of(id()), option::of(any::<u32>()), any::<bool>()).prop_map(
+        |(function, file, line, inlined)| Frame {
             function: StringId(function),
             file: file.map(StringId),
             line,
             inlined,
-        });
+        },
+    );
     vec(frame, 0..4).prop_map(|frames| LocationSymbols { frames })
 }
 
 fn timeline() -> impl Strategy<Value = Timeline> {
     let unknown = || vec(option::of(number()), 0..ROWS);
-    (
-        vec(vec(number(), 0..ROWS), 6),
-        unknown(),
-        unknown(),
-        option::of(number()),
-    )
-        .prop_map(|(n, rss_bytes, pss_bytes, limit)| Timeline {
+    (vec(vec(number(), 0..ROWS), 6), unknown(), unknown(), option::of(number())).prop_map(
+        |(n, rss_bytes, pss_bytes, limit)| Timeline {
             t_ms: n[0].clone(),
             live_bytes: n[1].clone(),
             live_allocations: n[2].clone(),
@@ -166,17 +137,13 @@ fn timeline() -> impl Strategy<Value = Timeline> {
             pss_bytes,
             cgroup_limit_bytes: limit,
             ..Timeline::default()
-        })
+        },
+    )
 }
 
 fn threads() -> impl Strategy<Value = Vec<Thread>> {
-    let thread = (
-        option::of(any::<u32>()),
-        id(),
-        option::of(number()),
-        vec(number(), 5),
-    )
-        .prop_map(|(tid, name, ended_ms, n)| Thread {
+    let thread = (option::of(any::<u32>()), id(), option::of(number()), vec(number(), 5)).prop_map(
+        |(tid, name, ended_ms, n)| Thread {
             tid,
             name: StringId(name),
             started_ms: n[0],
@@ -185,26 +152,20 @@ fn threads() -> impl Strategy<Value = Vec<Thread>> {
             allocated_bytes: n[2],
             frees: n[3],
             freed_bytes: n[4],
-        });
+        },
+    );
     vec(thread, 0..ROWS)
 }
 
 fn profile() -> impl Strategy<Value = Profile> {
-    let module = (id(), any::<u64>()).prop_map(|(path, base)| Module {
-        path: StringId(path),
-        build_id: None,
-        base,
+    let module = (id(), any::<u64>()).prop_map(|(path, base)| Module { path: StringId(path), build_id: None, base });
+    let location =
+        (option::of(id()), number()).prop_map(|(module, offset)| Location { module: module.map(ModuleId), offset });
+    let node = (option::of(id()), id(), any::<bool>()).prop_map(|(parent, location, truncated)| Node {
+        parent: parent.map(NodeId),
+        location: LocationId(location),
+        truncated,
     });
-    let location = (option::of(id()), number()).prop_map(|(module, offset)| Location {
-        module: module.map(ModuleId),
-        offset,
-    });
-    let node =
-        (option::of(id()), id(), any::<bool>()).prop_map(|(parent, location, truncated)| Node {
-            parent: parent.map(NodeId),
-            location: LocationId(location),
-            truncated,
-        });
     let tables = (
         vec(name(), 0..ROWS),
         vec(module, 0..ROWS),
@@ -213,15 +174,8 @@ fn profile() -> impl Strategy<Value = Profile> {
         vec(node, 0..ROWS),
         vec(site(), 0..ROWS),
     );
-    (
-        program(),
-        recorder(),
-        totals(),
-        tables,
-        threads(),
-        timeline(),
-    )
-        .prop_map(|(program, recorder, totals, tables, threads, timeline)| {
+    (program(), recorder(), totals(), tables, threads(), timeline()).prop_map(
+        |(program, recorder, totals, tables, threads, timeline)| {
             let (strings, modules, locations, symbols, nodes, sites) = tables;
             Profile {
                 program,
@@ -237,7 +191,8 @@ fn profile() -> impl Strategy<Value = Profile> {
                 timeline,
                 ..Profile::default()
             }
-        })
+        },
+    )
 }
 
 fn asked() -> impl Strategy<Value = TextOptions<'static>> {
@@ -250,55 +205,27 @@ fn asked() -> impl Strategy<Value = TextOptions<'static>> {
         Some(Sort::Temporary),
         Some(Sort::Reallocations),
     ]);
-    let by = prop::sample::select(vec![
-        By::CallPath,
-        By::Function,
-        By::Line,
-        By::Module,
-        By::Crate,
-        By::Thread,
-    ]);
+    let by = prop::sample::select(vec![By::CallPath, By::Function, By::Line, By::Module, By::Crate, By::Thread]);
     let colour = prop::sample::select(vec![Colour::Off, Colour::On]);
     let frames = prop::sample::select(vec![Frames::Folded, Frames::All]);
-    (0..200_usize, colour, 0..20_usize, sort, by, frames).prop_map(
-        |(width, colour, top, sort, by, frames)| TextOptions {
-            width,
-            colour,
-            top,
-            sort,
-            by,
-            frames,
-            ..options()
-        },
-    )
+    (0..200_usize, colour, 0..20_usize, sort, by, frames).prop_map(|(width, colour, top, sort, by, frames)| {
+        TextOptions { width, colour, top, sort, by, frames, ..options() }
+    })
 }
 
 /// `line` without the colours that the report may use.
 fn without_colours(line: &str) -> String {
-    ["1", "2", "36", "1;36", "0"]
-        .iter()
-        .fold(line.to_owned(), |line, sgr| {
-            line.replace(&format!("\u{1b}[{sgr}m"), "")
-        })
+    ["1", "2", "36", "1;36", "0"].iter().fold(line.to_owned(), |line, sgr| line.replace(&format!("\u{1b}[{sgr}m"), ""))
 }
 
 fn check_harmless(report: &str, options: &TextOptions<'_>) -> Result<(), TestCaseError> {
     for line in report.lines() {
-        let shown = if options.colour == Colour::On {
-            without_colours(line)
-        } else {
-            line.to_owned()
-        };
+        let shown = if options.colour == Colour::On { without_colours(line) } else { line.to_owned() };
         let acts = |c: char| {
-            c.is_control()
-                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         };
         prop_assert!(!shown.contains(acts), "{shown:?}");
-        prop_assert!(
-            shown.width() <= options.width.clamp(40, 120),
-            "{shown:?} at {}",
-            options.width
-        );
+        prop_assert!(shown.width() <= options.width.clamp(40, 120), "{shown:?} at {}", options.width);
     }
     Ok(())
 }

@@ -31,11 +31,7 @@ fn what_is_not_known_is_null() {
     let stripped = b.location("/opt/lib/libfoo.so", &[]);
     let node = b.path(&[stripped]);
     b.site(node, 8, [1, 1, 1, 0]).temporary_allocations = None;
-    b.profile.sites.push(Site {
-        allocations: 2,
-        allocated_bytes: 64,
-        ..Site::default()
-    });
+    b.profile.sites.push(Site { allocations: 2, allocated_bytes: 64, ..Site::default() });
     let report = parsed(&b.finish(1.0));
     let (unknown, stripped) = (&report["call_paths"][0], &report["call_paths"][1]);
     assert_eq!(unknown["id"], Value::Null);
@@ -64,14 +60,8 @@ fn sites_of_a_call_path_are_one_object() {
     assert_eq!(path["allocations"], 11);
     assert_eq!(path["live_bytes"], 16 + 4096);
     assert_eq!(path["live_bytes_at_peak"], 16);
-    assert_eq!(
-        path["sizes"],
-        serde_json::json!({ "p50": 16, "p95": 4096, "max": 4096 })
-    );
-    assert_eq!(
-        path["lifetime"],
-        serde_json::json!({ "p50_s": 0.001, "p99_s": 0.008 })
-    );
+    assert_eq!(path["sizes"], serde_json::json!({ "p50": 16, "p95": 4096, "max": 4096 }));
+    assert_eq!(path["lifetime"], serde_json::json!({ "p50_s": 0.001, "p99_s": 0.008 }));
 }
 
 #[test]
@@ -88,9 +78,7 @@ fn samples_have_errors() {
 #[test]
 fn a_runaway_recursion_is_cut() {
     let mut profile = huge(2_000);
-    profile
-        .sites
-        .retain(|site| site.node.is_some_and(|node| node.0 == 999));
+    profile.sites.retain(|site| site.node.is_some_and(|node| node.0 == 999));
     let report = parsed(&profile);
     let path = &report["call_paths"][0];
     assert_eq!(path["frames"].as_array().unwrap().len(), 256);

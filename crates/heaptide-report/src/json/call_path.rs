@@ -32,8 +32,7 @@ impl Extent {
     fn of_all(profile: &Profile) -> Vec<Self> {
         let mut extents: Vec<Self> = Vec::with_capacity(profile.nodes.len());
         for (node, row) in (0..).map(NodeId).zip(&profile.nodes) {
-            let outside =
-                parent(profile, node).map_or(Self::default(), |parent| extents[parent.index()]);
+            let outside = parent(profile, node).map_or(Self::default(), |parent| extents[parent.index()]);
             extents.push(Self {
                 frames: outside.frames + frames(profile, row.location).count(),
                 truncated: outside.truncated || row.truncated,
@@ -47,10 +46,7 @@ impl<'p> CallPaths<'p> {
     pub(super) fn of(profile: &'p Profile) -> Self {
         let mut by_node: BTreeMap<Option<NodeId>, Vec<&Site>> = BTreeMap::new();
         for site in &profile.sites {
-            by_node
-                .entry(site_node(profile, site))
-                .or_default()
-                .push(site);
+            by_node.entry(site_node(profile, site)).or_default().push(site);
         }
         let mut paths: Vec<_> = by_node
             .into_iter()
@@ -64,21 +60,14 @@ impl<'p> CallPaths<'p> {
             .filter(|(_, _, tally)| tally.allocations > 0)
             .collect();
         paths.sort_by_key(|(node, _, tally)| (Reverse(tally.live_bytes()), *node));
-        Self {
-            profile,
-            extents: Extent::of_all(profile),
-            paths,
-        }
+        Self { profile, extents: Extent::of_all(profile), paths }
     }
 }
 
 impl Serialize for CallPaths<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.paths.iter().map(|(node, sites, tally)| {
-            let unknown = Extent {
-                frames: 0,
-                truncated: true,
-            };
+            let unknown = Extent { frames: 0, truncated: true };
             let extent = node.map_or(unknown, |node| self.extents[node.index()]);
             Row::of(self.profile, *node, extent, sites, tally)
         }))
@@ -118,26 +107,13 @@ struct Row<'p> {
 }
 
 impl<'p> Row<'p> {
-    fn of(
-        profile: &'p Profile,
-        node: Option<NodeId>,
-        extent: Extent,
-        sites: &[&Site],
-        tally: &Tally,
-    ) -> Self {
-        let sum = |of: fn(&Site) -> u64| {
-            sites
-                .iter()
-                .fold(0_u64, |sum, site| sum.saturating_add(of(site)))
-        };
+    fn of(profile: &'p Profile, node: Option<NodeId>, extent: Extent, sites: &[&Site], tally: &Tally) -> Self {
+        let sum = |of: fn(&Site) -> u64| sites.iter().fold(0_u64, |sum, site| sum.saturating_add(of(site)));
         Self {
             id: node,
             frames: FrameRows { profile, node },
             truncated: extent.truncated,
-            frames_omitted: extent
-                .frames
-                .checked_sub(MOST_FRAMES)
-                .filter(|&omitted| omitted > 0),
+            frames_omitted: extent.frames.checked_sub(MOST_FRAMES).filter(|&omitted| omitted > 0),
             allocations: tally.allocations,
             allocated_bytes: tally.allocated_bytes,
             frees: tally.frees,
@@ -182,13 +158,9 @@ struct FrameRows<'p> {
 
 impl Serialize for FrameRows<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let nodes = self
-            .node
-            .into_iter()
-            .flat_map(|node| outwards(self.profile, node));
-        let rows = nodes.flat_map(|node| {
-            frames(self.profile, self.profile.nodes[node.index()].location).map(FrameRow::of)
-        });
+        let nodes = self.node.into_iter().flat_map(|node| outwards(self.profile, node));
+        let rows =
+            nodes.flat_map(|node| frames(self.profile, self.profile.nodes[node.index()].location).map(FrameRow::of));
         serializer.collect_seq(rows.take(MOST_FRAMES))
     }
 }

@@ -23,17 +23,11 @@ impl Lifetimes {
                 add(&mut blocks_by_ms, up_to_ms.max(1), blocks);
             }
             // Only blocks that lived for a tick of the clock are listed.
-            let shorter = site
-                .frees
-                .saturating_sub(site.reallocated_away)
-                .saturating_sub(listed);
+            let shorter = site.frees.saturating_sub(site.reallocated_away).saturating_sub(listed);
             add(&mut blocks_by_ms, 1, shorter);
         }
         let at = |percent| Some(quantile(&blocks_by_ms, percent)? as f64 / 1000.0);
-        Some(Self {
-            p50_s: at(50)?,
-            p99_s: at(99)?,
-        })
+        Some(Self { p50_s: at(50)?, p99_s: at(99)? })
     }
 }
 
@@ -71,10 +65,7 @@ fn add(blocks_by_value: &mut BTreeMap<u64, u64>, value: u64, blocks: u64) {
 
 /// The smallest value that at least `percent` of the blocks do not exceed.
 fn quantile(blocks_by_value: &BTreeMap<u64, u64>, percent: u128) -> Option<u64> {
-    let all: u128 = blocks_by_value
-        .values()
-        .map(|&blocks| u128::from(blocks))
-        .sum();
+    let all: u128 = blocks_by_value.values().map(|&blocks| u128::from(blocks)).sum();
     let wanted = (all * percent).div_ceil(100);
     let mut seen = 0_u128;
     for (&value, &blocks) in blocks_by_value {
@@ -92,19 +83,10 @@ mod tests {
 
     #[test]
     fn blocks_not_listed_lived_less_than_a_tick() {
-        let check =
-            |frees, reallocated_away, lifetimes: &[(u64, u64)], expected: Option<(f64, f64)>| {
-                let site = Site {
-                    frees,
-                    reallocated_away,
-                    lifetimes: lifetimes.to_vec(),
-                    ..Site::default()
-                };
-                assert_eq!(
-                    Lifetimes::of(&[&site]),
-                    expected.map(|(p50_s, p99_s)| Lifetimes { p50_s, p99_s })
-                );
-            };
+        let check = |frees, reallocated_away, lifetimes: &[(u64, u64)], expected: Option<(f64, f64)>| {
+            let site = Site { frees, reallocated_away, lifetimes: lifetimes.to_vec(), ..Site::default() };
+            assert_eq!(Lifetimes::of(&[&site]), expected.map(|(p50_s, p99_s)| Lifetimes { p50_s, p99_s }));
+        };
         check(0, 0, &[], None);
         check(5, 5, &[], None);
         check(100, 0, &[], Some((0.001, 0.001)));
@@ -116,24 +98,14 @@ mod tests {
 
     #[test]
     fn sizes_are_means_of_their_class() {
-        let site = |allocations, allocated_bytes| Site {
-            allocations,
-            allocated_bytes,
-            ..Site::default()
-        };
+        let site = |allocations, allocated_bytes| Site { allocations, allocated_bytes, ..Site::default() };
         let check = |sites: &[Site], expected: Option<(u64, u64, u64)>| {
             let sites: Vec<&Site> = sites.iter().collect();
-            assert_eq!(
-                Sizes::of(&sites),
-                expected.map(|(p50, p95, max)| Sizes { p50, p95, max })
-            );
+            assert_eq!(Sizes::of(&sites), expected.map(|(p50, p95, max)| Sizes { p50, p95, max }));
         };
         check(&[], None);
         check(&[site(0, 0)], None);
         check(&[site(10, 240)], Some((24, 24, 24)));
-        check(
-            &[site(94, 94 * 24), site(5, 5 * 100), site(1, 4096)],
-            Some((24, 100, 4096)),
-        );
+        check(&[site(94, 94 * 24), site(5, 5 * 100), site(1, 4096)], Some((24, 100, 4096)));
     }
 }

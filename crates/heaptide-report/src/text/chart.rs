@@ -12,14 +12,8 @@ pub(crate) struct Series {
 
 impl Series {
     /// `samples` are `(time in ms, value)`. A column without samples repeats the one before it.
-    pub(crate) fn new(
-        samples: impl Iterator<Item = (u64, u64)>,
-        duration_ms: u64,
-        columns: usize,
-    ) -> Self {
-        let mut series = Self {
-            columns: vec![None; columns],
-        };
+    pub(crate) fn new(samples: impl Iterator<Item = (u64, u64)>, duration_ms: u64, columns: usize) -> Self {
+        let mut series = Self { columns: vec![None; columns] };
         for (t_ms, value) in samples {
             series.raise(t_ms, duration_ms, value);
         }
@@ -56,12 +50,10 @@ impl Series {
         let heights: Vec<usize> = heights.collect();
         let row = |row: usize| {
             let below = (rows - 1 - row) * EIGHTHS.len();
-            let blocks = heights
-                .iter()
-                .map(|height| match height.saturating_sub(below) {
-                    0 => ' ',
-                    eighths => EIGHTHS[eighths.min(EIGHTHS.len()) - 1],
-                });
+            let blocks = heights.iter().map(|height| match height.saturating_sub(below) {
+                0 => ' ',
+                eighths => EIGHTHS[eighths.min(EIGHTHS.len()) - 1],
+            });
             blocks.collect()
         };
         (0..rows).map(row).collect()
@@ -71,9 +63,7 @@ impl Series {
 /// The column of a chart that shows the time `t_ms`.
 pub(crate) fn column_at(t_ms: u64, duration_ms: u64, columns: usize) -> usize {
     let at = u128::from(t_ms) * columns as u128 / u128::from(duration_ms.max(1));
-    usize::try_from(at)
-        .unwrap_or(usize::MAX)
-        .min(columns.saturating_sub(1))
+    usize::try_from(at).unwrap_or(usize::MAX).min(columns.saturating_sub(1))
 }
 
 #[cfg(test)]

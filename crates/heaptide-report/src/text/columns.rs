@@ -40,13 +40,7 @@ pub(crate) struct Columns {
 impl Columns {
     /// Columns that hold all `rows`, the heading among them.
     pub(crate) fn fit<'c>(page: usize, rows: impl Iterator<Item = &'c Cells>) -> Self {
-        let mut columns = Self {
-            value: 9,
-            error: 0,
-            share: 6,
-            other: 9,
-            page,
-        };
+        let mut columns = Self { value: 9, error: 0, share: 6, other: 9, page };
         for row in rows {
             columns.value = columns.value.max(width(&row.value));
             columns.error = columns.error.max(width(&row.error));
@@ -94,26 +88,13 @@ impl Columns {
 
     /// `line`, then a name and mark, and at the page's edge the place: the longest of `places` that leaves the name its
     /// room.
-    pub(crate) fn named(
-        &self,
-        line: Line,
-        ink: Ink,
-        label: &str,
-        mark: &str,
-        places: &[String],
-    ) -> Line {
+    pub(crate) fn named(&self, line: Line, ink: Ink, label: &str, mark: &str, places: &[String]) -> Line {
         let room = self.page.saturating_sub(line.columns() + width(mark));
         let places = if room < PLACES { &[] } else { places };
         let fits = |place: &&String| width(label) + GAP + width(place) <= room;
-        let place = places
-            .iter()
-            .find(fits)
-            .or(places.last())
-            .map(|place| cut_middle(place, room / 2));
+        let place = places.iter().find(fits).or(places.last()).map(|place| cut_middle(place, room / 2));
         let place_room = place.as_deref().map_or(0, |place| width(place) + GAP);
-        let line = line
-            .add(ink, fit_function(label, room.saturating_sub(place_room)))
-            .add(Ink::Dim, mark);
+        let line = line.add(ink, fit_function(label, room.saturating_sub(place_room))).add(Ink::Dim, mark);
         match place {
             Some(place) => {
                 let gap = self.page.saturating_sub(line.columns());

@@ -38,13 +38,8 @@ impl Frame<'_> {
         let Some(file) = self.raw.file else {
             return Vec::new();
         };
-        let line = self
-            .raw
-            .line
-            .map_or(String::new(), |line| format!(":{line}"));
-        [name::file(file), name::module(file)]
-            .map(|file| format!("{}{line}", escape(file)))
-            .to_vec()
+        let line = self.raw.line.map_or(String::new(), |line| format!(":{line}"));
+        [name::file(file), name::module(file)].map(|file| format!("{}{line}", escape(file))).to_vec()
     }
 
     /// File name of the module, escaped, if the frame has no symbols.
@@ -67,25 +62,14 @@ pub(crate) struct FrameTable<'p> {
 
 impl<'p> FrameTable<'p> {
     pub(crate) fn of(profile: &'p Profile, classify: &Classify<'_>) -> Self {
-        let mut table = Self {
-            rows: Vec::new(),
-            at_locations: Vec::new(),
-            starts: vec![0],
-        };
+        let mut table = Self { rows: Vec::new(), at_locations: Vec::new(), starts: vec![0] };
         let mut known: HashMap<FrameRef<'p>, FrameId> = HashMap::new();
         let mut classes: HashMap<FrameText<'p>, FrameClass> = HashMap::new();
         for location in (0..).map(LocationId).take(profile.locations.len()) {
             for raw in frames(profile, location).rev() {
-                let raw = FrameRef {
-                    inlined: false,
-                    ..raw
-                };
+                let raw = FrameRef { inlined: false, ..raw };
                 let id = *known.entry(raw).or_insert_with(|| {
-                    let text = FrameText {
-                        function: raw.function,
-                        file: raw.file,
-                        module: raw.module,
-                    };
+                    let text = FrameText { function: raw.function, file: raw.file, module: raw.module };
                     let class = classes.entry(text).or_insert_with(|| classify(&text));
                     table.rows.push(Frame {
                         raw,

@@ -38,25 +38,18 @@ pub(crate) fn groups(
     by: By,
     shown: Frames,
 ) -> Vec<Group> {
-    let mut grouping = Grouping {
-        groups: Vec::new(),
-        of_frames: Vec::new(),
-    };
+    let mut grouping = Grouping { groups: Vec::new(), of_frames: Vec::new() };
     grouping.group_frames(frames, by);
     let paths = Paths::of(profile, frames, shown);
     for (node, tally) in (0..).map(NodeId).zip(&selection.at_nodes) {
         match paths.head(paths.of_node(node)) {
-            Some(head) => grouping.groups[grouping.of_frames[head.index()]]
-                .own
-                .add(tally),
+            Some(head) => grouping.groups[grouping.of_frames[head.index()]].own.add(tally),
             None => grouping.add_unknown(tally),
         }
     }
     grouping.add_unknown(&selection.elsewhere);
     grouping.add_totals(profile, frames, selection, shown);
-    grouping
-        .groups
-        .retain(|group| group.total.allocations > 0 || group.own.allocations > 0);
+    grouping.groups.retain(|group| group.total.allocations > 0 || group.own.allocations > 0);
     grouping.groups
 }
 
@@ -102,23 +95,13 @@ impl Grouping {
     }
 
     /// A group's total is the sum over the outermost of its nodes, each with everything inside of it.
-    fn add_totals(
-        &mut self,
-        profile: &Profile,
-        frames: &FrameTable<'_>,
-        selection: &Selection,
-        shown: Frames,
-    ) {
+    fn add_totals(&mut self, profile: &Profile, frames: &FrameTable<'_>, selection: &Selection, shown: Frames) {
         let tree = Tree::of(profile, selection);
         // How often each group occurs between the thread's entry and where the walk stands.
         let mut open = vec![0_usize; self.groups.len()];
-        let counts =
-            |id: &&FrameId| shown == Frames::All || frames.get(**id).origin <= Origin::Library;
+        let counts = |id: &&FrameId| shown == Frames::All || frames.get(**id).origin <= Origin::Library;
         tree.walk(|visit, node| {
-            let here = frames
-                .at(profile.nodes[node.index()].location)
-                .iter()
-                .filter(counts);
+            let here = frames.at(profile.nodes[node.index()].location).iter().filter(counts);
             for frame in here {
                 let group = self.of_frames[frame.index()];
                 match visit {
@@ -161,27 +144,15 @@ fn describe(frame: &Frame<'_>, by: By) -> Group {
             None => ("code made at run time".to_owned(), Vec::new()),
         },
         By::Crate => (crate_label(frame), Vec::new()),
-        By::CallPath | By::Function | By::Thread => (
-            frame.label.clone(),
-            frame
-                .raw
-                .file
-                .map(|file| escape(name::file(file)))
-                .into_iter()
-                .collect(),
-        ),
+        By::CallPath | By::Function | By::Thread => {
+            (frame.label.clone(), frame.raw.file.map(|file| escape(name::file(file))).into_iter().collect())
+        }
     };
     let stripped_module = match by {
         By::Module | By::Crate => None,
         _ => frame.stripped_module(),
     };
-    Group {
-        label,
-        places,
-        stripped_module,
-        own: Tally::default(),
-        total: Tally::default(),
-    }
+    Group { label, places, stripped_module, own: Tally::default(), total: Tally::default() }
 }
 
 /// The crate; for code that has none, its module's file.
@@ -244,11 +215,7 @@ impl Tree {
                     next = self.first_inside[node.index()];
                 } else if let Some(node) = open.pop() {
                     visit(Visit::Leave, node);
-                    next = if open.is_empty() {
-                        None
-                    } else {
-                        self.next_beside[node.index()]
-                    };
+                    next = if open.is_empty() { None } else { self.next_beside[node.index()] };
                     if next.is_none() && open.is_empty() {
                         break;
                     }
@@ -267,9 +234,5 @@ pub(crate) fn path_sums(paths: &Paths, selection: &Selection) -> Vec<(PathId, Ta
         sums[paths.of_node(node).index()].add(tally);
     }
     sums[PathId::ROOT.index()].add(&selection.elsewhere);
-    paths
-        .ids()
-        .zip(sums)
-        .filter(|(_, tally)| tally.allocations > 0)
-        .collect()
+    paths.ids().zip(sums).filter(|(_, tally)| tally.allocations > 0).collect()
 }

@@ -20,50 +20,29 @@ const MOST_ARGS: usize = 64;
 pub(crate) fn draw(page: &mut Page, profile: &Profile) {
     let program = &profile.program;
     let recorder = &profile.recorder;
-    page.line(
-        Line::new()
-            .add(Ink::Title, title(program))
-            .add(Ink::Dim, " · heap report"),
-    );
+    page.line(Line::new().add(Ink::Title, title(program)).add(Ink::Dim, " · heap report"));
     page.gap();
     let room = page.width() - FACTS_AT;
     if !program.exe.is_empty() {
-        page.words(
-            label("command"),
-            Ink::Plain,
-            &cut_middle(&command(program), room * COMMAND_LINES),
-        );
+        page.words(label("command"), Ink::Plain, &cut_middle(&command(program), room * COMMAND_LINES));
     }
     let mut process = format!("pid {}", program.pid);
     if let Some(started) = date(program.started_unix_ms) {
         process.push_str(&format!(", started {started}"));
     }
     fact(page, "process", &process);
-    fact(
-        page,
-        "ran",
-        &sentence(&[duration(program.duration_s), Some(end(program.end))]),
-    );
+    fact(page, "ran", &sentence(&[duration(program.duration_s), Some(end(program.end))]));
     let mode = match recorder.mode {
         Mode::Exact => "every allocation recorded".to_owned(),
         Mode::Sampled { interval_bytes } => {
             format!("sampled, one block in {} on average", bytes(interval_bytes))
         }
     };
-    fact(
-        page,
-        "mode",
-        &format!("{mode}; {}", things(recorder.events, "call")),
-    );
+    fact(page, "mode", &format!("{mode}; {}", things(recorder.events, "call")));
     let peak = profile.totals.peak_live_bytes;
-    let of_peak = share(recorder.own_bytes, peak).map_or(String::new(), |share| {
-        format!(", {share} of the program's peak")
-    });
-    fact(
-        page,
-        "overhead",
-        &format!("{} of memory{of_peak}", bytes(recorder.own_bytes)),
-    );
+    let of_peak =
+        share(recorder.own_bytes, peak).map_or(String::new(), |share| format!(", {share} of the program's peak"));
+    fact(page, "overhead", &format!("{} of memory{of_peak}", bytes(recorder.own_bytes)));
     draw_warnings(page, profile);
 }
 
@@ -73,10 +52,7 @@ pub(crate) fn draw_if_empty(page: &mut Page, profile: &Profile) -> bool {
         return false;
     }
     page.gap();
-    page.line(Line::new().add(
-        Ink::Title,
-        "The program made no heap memory that could be seen.",
-    ));
+    page.line(Line::new().add(Ink::Title, "The program made no heap memory that could be seen."));
     page.words(
         Line::new(),
         Ink::Plain,
@@ -119,12 +95,7 @@ pub(crate) fn end(end: End) -> String {
 
 /// The parts that are known, with commas.
 pub(crate) fn sentence(parts: &[Option<String>]) -> String {
-    parts
-        .iter()
-        .flatten()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ")
+    parts.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// Draws what was lost, and what that means.
@@ -133,29 +104,16 @@ pub(crate) fn draw_warnings(page: &mut Page, profile: &Profile) {
     let mut warnings = Vec::new();
     if recorder.lost_events > 0 {
         let calls = things(recorder.lost_events, "call");
-        warnings.push(format!(
-            "{calls} could not be recorded: the numbers below are too low by what they did."
-        ));
+        warnings.push(format!("{calls} could not be recorded: the numbers below are too low by what they did."));
     }
-    warnings.extend(
-        recorder
-            .limits
-            .iter()
-            .take(8)
-            .map(|limit| format!("limit reached: {}", escape(limit))),
-    );
+    warnings.extend(recorder.limits.iter().take(8).map(|limit| format!("limit reached: {}", escape(limit))));
     if recorder.unmatched_frees > 0 {
         let frees = things(recorder.unmatched_frees, "free");
-        warnings.push(format!(
-            "{frees} of blocks whose allocation was not seen: they are not counted below."
-        ));
+        warnings.push(format!("{frees} of blocks whose allocation was not seen: they are not counted below."));
     }
     if recorder.truncated_stacks > 0 {
         let calls = things(recorder.truncated_stacks, "allocation");
-        let have = if recorder.truncated_stacks == 1 { "has" } else { "have" };
-        warnings.push(format!(
-            "{calls} {have} a call path that ends early, at …(cut): unwind information was missing there."
-        ));
+        warnings.push(format!("{calls} with a call path cut short, at …(cut): no unwind information there."));
     }
     if !warnings.is_empty() {
         page.gap();
@@ -175,9 +133,7 @@ fn label(name: &str) -> Line {
 
 fn command(program: &Program) -> String {
     let args = program.args.iter().skip(1).take(MOST_ARGS);
-    let words = std::iter::once(&program.exe)
-        .chain(args)
-        .map(|word| escape(word));
+    let words = std::iter::once(&program.exe).chain(args).map(|word| escape(word));
     words.collect::<Vec<_>>().join(" ")
 }
 

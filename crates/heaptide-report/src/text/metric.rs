@@ -99,27 +99,18 @@ impl Sort {
     pub(crate) fn summary(self, profile: &Profile) -> String {
         let totals = &profile.totals;
         match self {
-            Sort::Live => format!(
-                "{} in {}",
-                bytes(totals.live_bytes),
-                things(totals.live_allocations, "block")
-            ),
+            Sort::Live => format!("{} in {}", bytes(totals.live_bytes), things(totals.live_allocations, "block")),
             Sort::Peak => {
-                let when = duration_ms(totals.peak_at_ms)
-                    .map_or(String::new(), |at| format!(" after {at}"));
+                let when = duration_ms(totals.peak_at_ms).map_or(String::new(), |at| format!(" after {at}"));
                 format!("{}{when}", bytes(totals.peak_live_bytes))
             }
             Sort::Allocated | Sort::Allocations => {
-                format!(
-                    "{} in {}",
-                    bytes(totals.allocated_bytes),
-                    things(totals.allocations, "block")
-                )
+                format!("{} in {}", bytes(totals.allocated_bytes), things(totals.allocations, "block"))
             }
             Sort::Temporary => match totals.temporary_allocations {
                 Some(temporary) => {
-                    let of_all = share(temporary, totals.allocations)
-                        .map_or(String::new(), |share| format!(", {share} of all"));
+                    let of_all =
+                        share(temporary, totals.allocations).map_or(String::new(), |share| format!(", {share} of all"));
                     format!("{}{of_all}", things(temporary, "block"))
                 }
                 None => "not known".to_owned(),

@@ -15,9 +15,7 @@ const DEEPEST: usize = 4;
 /// The path of a function without generics, arguments, closures and hash.
 pub(crate) fn function(demangled: &str) -> String {
     let name = beginning(demangled, LONGEST);
-    shorten(without_suffix(name), DEEPEST)
-        .filter(|short| !short.is_empty())
-        .unwrap_or_else(|| name.to_owned())
+    shorten(without_suffix(name), DEEPEST).filter(|short| !short.is_empty()).unwrap_or_else(|| name.to_owned())
 }
 
 /// The last two parts of a source file's path.
@@ -31,10 +29,7 @@ pub(crate) fn file(path: &str) -> &str {
 
 /// The file name of a module's path.
 pub(crate) fn module(path: &str) -> &str {
-    path.rsplit(is_separator)
-        .next()
-        .filter(|name| !name.is_empty())
-        .unwrap_or(path)
+    path.rsplit(is_separator).next().filter(|name| !name.is_empty()).unwrap_or(path)
 }
 
 /// `short` in at most `columns`: inner path segments go first.
@@ -64,9 +59,7 @@ fn without_suffix(name: &str) -> &str {
     let mut name = name.split(" [clone ").next().unwrap_or(name);
     name = name.split(".llvm.").next().unwrap_or(name);
     match name.rsplit_once("::h") {
-        Some((path, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
-            path
-        }
+        Some((path, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => path,
         _ => name,
     }
 }
@@ -78,15 +71,8 @@ fn shorten(name: &str, depth: usize) -> Option<String> {
     if rest.starts_with('<') && depth > 0 {
         let end = closing(rest)?;
         let inside = &rest[1..end];
-        let self_type = inside
-            .split(" as ")
-            .next()
-            .filter(|this| balanced(this))
-            .unwrap_or(inside);
-        let self_type = self_type
-            .trim_start_matches(['&', '*'])
-            .trim_start_matches("mut ")
-            .trim_start_matches("dyn ");
+        let self_type = inside.split(" as ").next().filter(|this| balanced(this)).unwrap_or(inside);
+        let self_type = self_type.trim_start_matches(['&', '*']).trim_start_matches("mut ").trim_start_matches("dyn ");
         out.push_str(&shorten(self_type, depth - 1)?);
         rest = &rest[end + 1..];
     }
@@ -95,15 +81,9 @@ fn shorten(name: &str, depth: usize) -> Option<String> {
         let is_operator = out.ends_with("operator");
         match c {
             '<' | '>' | '-' | '=' | '!' if is_operator => {
-                let end = rest
-                    .find(|c: char| !"<>-=!".contains(c))
-                    .unwrap_or(rest.len());
+                let end = rest.find(|c: char| !"<>-=!".contains(c)).unwrap_or(rest.len());
                 // The last of `operator<<int>` opens the template arguments, as `operator<` and `<int>`.
-                let end = if end > 1 && rest[end..].starts_with(|c: char| c.is_alphanumeric()) {
-                    end - 1
-                } else {
-                    end
-                };
+                let end = if end > 1 && rest[end..].starts_with(|c: char| c.is_alphanumeric()) { end - 1 } else { end };
                 out.push_str(&rest[..end]);
                 rest = &rest[end..];
             }
@@ -138,10 +118,7 @@ fn shorten(name: &str, depth: usize) -> Option<String> {
         }
         short = without_return_type(short);
     }
-    let segments: Vec<&str> = short
-        .split("::")
-        .filter(|segment| !segment.is_empty())
-        .collect();
+    let segments: Vec<&str> = short.split("::").filter(|segment| !segment.is_empty()).collect();
     Some(segments.join("::"))
 }
 
@@ -200,68 +177,29 @@ mod tests {
     #[test]
     fn functions_lose_their_noise() {
         let check = |name: &str, expected: &str| assert_eq!(function(name), expected);
-        check(
-            "kvd::store::Store<K,V>::insert",
-            "kvd::store::Store::insert",
-        );
-        check(
-            "kvd::store::Store::insert::h0123456789abcdef",
-            "kvd::store::Store::insert",
-        );
-        check(
-            "kvd::server::handle::{{closure}}::{{closure}}",
-            "kvd::server::handle",
-        );
+        check("kvd::store::Store<K,V>::insert", "kvd::store::Store::insert");
+        check("kvd::store::Store::insert::h0123456789abcdef", "kvd::store::Store::insert");
+        check("kvd::server::handle::{{closure}}::{{closure}}", "kvd::server::handle");
         check("kvd::server::handle::{closure#0}", "kvd::server::handle");
-        check(
-            "<kvd::codec::Frame as core::fmt::Debug>::fmt",
-            "kvd::codec::Frame::fmt",
-        );
-        check(
-            "<kvd::Store<alloc::string::String>>::get",
-            "kvd::Store::get",
-        );
-        check(
-            "<alloc::vec::Vec<T> as core::iter::FromIterator<T>>::from_iter",
-            "alloc::vec::Vec::from_iter",
-        );
+        check("<kvd::codec::Frame as core::fmt::Debug>::fmt", "kvd::codec::Frame::fmt");
+        check("<kvd::Store<alloc::string::String>>::get", "kvd::Store::get");
+        check("<alloc::vec::Vec<T> as core::iter::FromIterator<T>>::from_iter", "alloc::vec::Vec::from_iter");
         check("<&mut W as core::fmt::Write>::write_str", "W::write_str");
-        check(
-            "<F as core::ops::function::FnOnce<A>>::call_once{{vtable.shim}}",
-            "F::call_once",
-        );
+        check("<F as core::ops::function::FnOnce<A>>::call_once{{vtable.shim}}", "F::call_once");
         check("alloc::slice::<impl [T]>::to_vec", "alloc::slice::to_vec");
-        check(
-            "core::ops::function::FnOnce::call_once::<fn() -> u8, ()>",
-            "core::ops::function::FnOnce::call_once",
-        );
-        check(
-            "std::vector<int, std::allocator<int> >::push_back(int const&)",
-            "std::vector::push_back",
-        );
+        check("core::ops::function::FnOnce::call_once::<fn() -> u8, ()>", "core::ops::function::FnOnce::call_once");
+        check("std::vector<int, std::allocator<int> >::push_back(int const&)", "std::vector::push_back");
         check("void store::put<int>(int) const", "store::put");
         check("operator new(unsigned long)", "operator new");
-        check(
-            "std::ostream& operator<< <char>(std::ostream&, char)",
-            "operator<<",
-        );
+        check("std::ostream& operator<< <char>(std::ostream&, char)", "operator<<");
         check("X operator<<int>(X, int)", "operator<");
         check("bool operator<(A const&, B const&)", "operator<");
         check("foo::operator->() const", "foo::operator->");
         check("foo::operator()(int) const", "foo::operator()");
-        check(
-            "run()::{lambda(int)#1}::operator()(int) const",
-            "run::operator()",
-        );
-        check(
-            "(anonymous namespace)::load(char const*)",
-            "(anonymous namespace)::load",
-        );
+        check("run()::{lambda(int)#1}::operator()(int) const", "run::operator()");
+        check("(anonymous namespace)::load(char const*)", "(anonymous namespace)::load");
         check("main.(*Server).handle", "main.(*Server).handle");
-        check(
-            "compress_block.part.0 [clone .cold]",
-            "compress_block.part.0",
-        );
+        check("compress_block.part.0 [clone .cold]", "compress_block.part.0");
         check("main", "main");
     }
 
@@ -279,10 +217,7 @@ mod tests {
         assert_eq!(file("store.c"), "store.c");
         assert_eq!(file("src/store.rs"), "src/store.rs");
         assert_eq!(file(r"C:\work\kvd\main.rs"), r"kvd\main.rs");
-        assert_eq!(
-            module("/usr/lib/x86_64-linux-gnu/libssl.so.3"),
-            "libssl.so.3"
-        );
+        assert_eq!(module("/usr/lib/x86_64-linux-gnu/libssl.so.3"), "libssl.so.3");
         assert_eq!(module("[vdso]"), "[vdso]");
         assert_eq!(module("/"), "/");
     }

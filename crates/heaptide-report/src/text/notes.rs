@@ -26,11 +26,7 @@ pub(crate) fn draw_filter(page: &mut Page, profile: &Profile, selection: &Select
     let totals = &profile.totals;
     let live = part(selection.sum.live_bytes(), totals.live_bytes);
     let allocated = part(selection.sum.allocated_bytes, totals.allocated_bytes);
-    page.words(
-        Line::indented(8),
-        Ink::Plain,
-        &format!("matches {live} live, {allocated} allocated"),
-    );
+    page.words(Line::indented(8), Ink::Plain, &format!("matches {live} live, {allocated} allocated"));
 }
 
 /// Draws what there is to say below the tables.
@@ -46,11 +42,7 @@ pub(crate) fn draw(page: &mut Page, profile: &Profile, stripped: &BTreeSet<Strin
     }
     if !stripped.is_empty() {
         page.gap();
-        let mut names: Vec<&str> = stripped
-            .iter()
-            .take(NAMED_MODULES)
-            .map(String::as_str)
-            .collect();
+        let mut names: Vec<&str> = stripped.iter().take(NAMED_MODULES).map(String::as_str).collect();
         let more = format!("{} more", stripped.len().saturating_sub(NAMED_MODULES));
         if stripped.len() > NAMED_MODULES {
             names.push(&more);

@@ -54,11 +54,7 @@ impl Line {
     /// Appends spaces up to `column`; nothing if the line is there already.
     pub(crate) fn to(self, column: usize) -> Self {
         let missing = column.saturating_sub(self.columns);
-        if missing == 0 {
-            self
-        } else {
-            self.add(Ink::Plain, " ".repeat(missing))
-        }
+        if missing == 0 { self } else { self.add(Ink::Plain, " ".repeat(missing)) }
     }
 
     /// Appends text so that it ends `columns` further on.
@@ -88,11 +84,7 @@ impl Page {
     const WIDEST: usize = 120;
 
     pub(crate) fn new(width: usize, colour: Colour) -> Self {
-        Self {
-            out: String::new(),
-            width: width.clamp(Self::NARROWEST, Self::WIDEST),
-            colour,
-        }
+        Self { out: String::new(), width: width.clamp(Self::NARROWEST, Self::WIDEST), colour }
     }
 
     /// Columns of the page.
@@ -178,15 +170,7 @@ mod tests {
     fn lines_align_and_lose_trailing_spaces() {
         check(
             Colour::Off,
-            |page| {
-                page.line(
-                    Line::indented(2)
-                        .right(Ink::Bold, "12", 5)
-                        .to(10)
-                        .add(Ink::Dim, "x  ")
-                        .to(30),
-                )
-            },
+            |page| page.line(Line::indented(2).right(Ink::Bold, "12", 5).to(10).add(Ink::Dim, "x  ").to(30)),
             "     12   x\n",
         );
     }
@@ -202,11 +186,7 @@ mod tests {
 
     #[test]
     fn colour_marks_spans_only() {
-        check(
-            Colour::On,
-            |page| page.line(Line::indented(1).add(Ink::Bold, "b")),
-            " \u{1b}[1mb\u{1b}[0m\n",
-        );
+        check(Colour::On, |page| page.line(Line::indented(1).add(Ink::Bold, "b")), " \u{1b}[1mb\u{1b}[0m\n");
     }
 
     #[test]
@@ -214,11 +194,7 @@ mod tests {
         check(
             Colour::Off,
             |page| {
-                page.words(
-                    Line::new().add(Ink::Bold, "note  "),
-                    Ink::Plain,
-                    "one two three four five six seven eight",
-                )
+                page.words(Line::new().add(Ink::Bold, "note  "), Ink::Plain, "one two three four five six seven eight")
             },
             "note  one two three four five six seven\n      eight\n",
         );

@@ -87,12 +87,7 @@ pub(crate) enum OuterEnd {
 
 impl Paths {
     pub(crate) fn of(profile: &Profile, frames: &FrameTable<'_>, shown: Frames) -> Self {
-        let mut folder = Folder {
-            frames,
-            shown,
-            steps: Vec::new(),
-            known: HashMap::new(),
-        };
+        let mut folder = Folder { frames, shown, steps: Vec::new(), known: HashMap::new() };
         let mut states: Vec<State> = Vec::with_capacity(profile.nodes.len());
         let mut of_nodes = Vec::with_capacity(profile.nodes.len());
         for (node, row) in (0..).map(NodeId).zip(&profile.nodes) {
@@ -106,18 +101,11 @@ impl Paths {
             }
             states.push(state);
             of_nodes.push(match state.via {
-                Some(frame) => folder.intern(Step {
-                    outer: state.tip,
-                    frame,
-                    role: Role::Via,
-                }),
+                Some(frame) => folder.intern(Step { outer: state.tip, frame, role: Role::Via }),
                 None => state.tip,
             });
         }
-        Self {
-            steps: folder.steps,
-            of_nodes,
-        }
+        Self { steps: folder.steps, of_nodes }
     }
 
     /// How many paths there are.
@@ -146,11 +134,7 @@ impl Paths {
 
     /// At most `most` frames of the path, and what it ends with.
     pub(crate) fn unfold(&self, path: PathId, most: usize) -> Unfolded {
-        let mut unfolded = Unfolded {
-            via: None,
-            calls: Vec::new(),
-            outer_end: OuterEnd::Complete,
-        };
+        let mut unfolded = Unfolded { via: None, calls: Vec::new(), outer_end: OuterEnd::Complete };
         let mut at = path;
         while let Some(step) = self.step(at) {
             if step.role == Role::Via {
@@ -159,10 +143,7 @@ impl Paths {
                 unfolded.outer_end = OuterEnd::More;
                 return unfolded;
             } else {
-                unfolded.calls.push(Call {
-                    frame: step.frame,
-                    recursion: step.role == Role::Recursion,
-                });
+                unfolded.calls.push(Call { frame: step.frame, recursion: step.role == Role::Recursion });
             }
             at = step.outer;
         }
@@ -190,12 +171,7 @@ struct State {
 
 impl State {
     fn at(root: PathId) -> Self {
-        Self {
-            root,
-            tip: root,
-            origin: Origin::Allocator,
-            via: None,
-        }
+        Self { root, tip: root, origin: Origin::Allocator, via: None }
     }
 }
 
@@ -209,39 +185,16 @@ struct Folder<'f, 'p> {
 impl Folder<'_, '_> {
     fn go_in(&mut self, state: State, frame: FrameId) -> State {
         if self.shown == Frames::All {
-            return State {
-                tip: self.intern(Step {
-                    outer: state.tip,
-                    frame,
-                    role: Role::Call,
-                }),
-                ..state
-            };
+            return State { tip: self.intern(Step { outer: state.tip, frame, role: Role::Call }), ..state };
         }
         let origin = self.frames.get(frame).origin;
         if origin < state.origin {
-            let tip = self.intern(Step {
-                outer: state.root,
-                frame,
-                role: Role::Call,
-            });
-            State {
-                tip,
-                origin,
-                via: None,
-                ..state
-            }
+            let tip = self.intern(Step { outer: state.root, frame, role: Role::Call });
+            State { tip, origin, via: None, ..state }
         } else if origin == state.origin {
-            State {
-                tip: self.extend(state.tip, frame),
-                via: None,
-                ..state
-            }
+            State { tip: self.extend(state.tip, frame), via: None, ..state }
         } else if state.origin == Origin::User && origin == Origin::Library {
-            State {
-                via: state.via.or(Some(frame)),
-                ..state
-            }
+            State { via: state.via.or(Some(frame)), ..state }
         } else {
             state
         }
@@ -249,28 +202,15 @@ impl Folder<'_, '_> {
 
     /// One frame further in, or the same place in a function that called itself.
     fn extend(&mut self, tip: PathId, frame: FrameId) -> PathId {
-        let last = tip
-            .index()
-            .checked_sub(2)
-            .and_then(|at| self.steps.get(at))
-            .copied();
+        let last = tip.index().checked_sub(2).and_then(|at| self.steps.get(at)).copied();
         let step = match last {
             Some(last) if self.frames.get(last.frame).label == self.frames.get(frame).label => {
-                let same =
-                    self.frames.get(last.frame).raw.function == self.frames.get(frame).raw.function;
+                let same = self.frames.get(last.frame).raw.function == self.frames.get(frame).raw.function;
                 // A closure is shown by the name of its function, but a call of it is no recursion.
                 let role = if same { Role::Recursion } else { last.role };
-                Step {
-                    outer: last.outer,
-                    frame,
-                    role,
-                }
+                Step { outer: last.outer, frame, role }
             }
-            _ => Step {
-                outer: tip,
-                frame,
-                role: Role::Call,
-            },
+            _ => Step { outer: tip, frame, role: Role::Call },
         };
         self.intern(step)
     }

@@ -48,33 +48,16 @@ impl Selection {
 
 /// For each call path, whether one of its frames matches.
 fn selected_nodes(profile: &Profile, frames: &FrameTable<'_>, filter: &Regex) -> Vec<bool> {
-    let matching: Vec<bool> = frames
-        .ids()
-        .map(|id| matches(frames.get(id), filter))
-        .collect();
+    let matching: Vec<bool> = frames.ids().map(|id| matches(frames.get(id), filter)).collect();
     let mut selected: Vec<bool> = Vec::with_capacity(profile.nodes.len());
     for (node, row) in (0..).map(NodeId).zip(&profile.nodes) {
         let outside = parent(profile, node).is_some_and(|parent| selected[parent.index()]);
-        selected.push(
-            outside
-                || frames
-                    .at(row.location)
-                    .iter()
-                    .any(|id| matching[id.index()]),
-        );
+        selected.push(outside || frames.at(row.location).iter().any(|id| matching[id.index()]));
     }
     selected
 }
 
 fn matches(frame: &Frame<'_>, filter: &Regex) -> bool {
-    let names = [
-        frame.raw.function,
-        frame.raw.file,
-        frame.raw.module,
-        Some(frame.label.as_str()),
-    ];
-    names
-        .into_iter()
-        .flatten()
-        .any(|name| filter.is_match(name))
+    let names = [frame.raw.function, frame.raw.file, frame.raw.module, Some(frame.label.as_str())];
+    names.into_iter().flatten().any(|name| filter.is_match(name))
 }

@@ -19,16 +19,8 @@ const TOP: usize = 5;
 pub fn short(profile: &Profile, options: &TextOptions<'_>, file: &str) -> String {
     let mut page = Page::new(options.width, options.colour);
     let program = &profile.program;
-    let facts = sentence(&[
-        Some(format!("pid {}", program.pid)),
-        duration(program.duration_s),
-        Some(end(program.end)),
-    ]);
-    page.line(
-        Line::new()
-            .add(Ink::Title, title(program))
-            .add(Ink::Dim, format!(" · {facts}")),
-    );
+    let facts = sentence(&[Some(format!("pid {}", program.pid)), duration(program.duration_s), Some(end(program.end))]);
+    page.line(Line::new().add(Ink::Title, title(program)).add(Ink::Dim, format!(" · {facts}")));
     draw_warnings(&mut page, profile);
     if !draw_if_empty(&mut page, profile) {
         draw_totals(&mut page, profile);
@@ -36,19 +28,13 @@ pub fn short(profile: &Profile, options: &TextOptions<'_>, file: &str) -> String
         draw_top(&mut page, profile, options);
     }
     page.gap();
-    page.uncut(
-        Line::new()
-            .add(Ink::Dim, "more  ")
-            .add(Ink::Bold, format!("heaptide report {}", quoted(file))),
-    );
+    page.uncut(Line::new().add(Ink::Dim, "more  ").add(Ink::Bold, format!("heaptide report {}", quoted(file))));
     page.finish()
 }
 
 fn draw_totals(page: &mut Page, profile: &Profile) {
     let totals = &profile.totals;
-    let temporary = totals
-        .temporary_allocations
-        .and_then(|temporary| share(temporary, totals.allocations));
+    let temporary = totals.temporary_allocations.and_then(|temporary| share(temporary, totals.allocations));
     let rows = [
         (
             "allocated",
@@ -68,19 +54,11 @@ fn draw_totals(page: &mut Page, profile: &Profile) {
             totals.live_bytes,
             format!(" in {}", things(totals.live_allocations, "block")),
         ),
-        (
-            "recorder",
-            profile.recorder.own_bytes,
-            " of memory on top".to_owned(),
-        ),
+        ("recorder", profile.recorder.own_bytes, " of memory on top".to_owned()),
     ];
     page.gap();
     for (label, value, note) in rows {
-        let line =
-            Line::indented(2)
-                .add(Ink::Dim, label)
-                .to(12)
-                .right(Ink::Bold, &bytes(value), 11);
+        let line = Line::indented(2).add(Ink::Dim, label).to(12).right(Ink::Bold, &bytes(value), 11);
         page.line(line.add(Ink::Plain, note));
     }
     page.gap();
@@ -94,15 +72,7 @@ fn draw_top(page: &mut Page, profile: &Profile, options: &TextOptions<'_>) {
     };
     page.gap();
     page.line(Line::new().add(Ink::Title, sort.title(profile.program.end)));
-    tables::draw_brief(
-        page,
-        profile,
-        sort,
-        &TextOptions {
-            top: TOP,
-            ..*options
-        },
-    );
+    tables::draw_brief(page, profile, sort, &TextOptions { top: TOP, ..*options });
 }
 
 fn live_label(end: End) -> &'static str {
@@ -117,11 +87,7 @@ fn live_label(end: End) -> &'static str {
 fn quoted(file: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);
     let file = escape(file);
-    if !file.is_empty() && file.chars().all(is_plain) {
-        file
-    } else {
-        format!("'{}'", file.replace('\'', r"'\''"))
-    }
+    if !file.is_empty() && file.chars().all(is_plain) { file } else { format!("'{}'", file.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]

@@ -14,78 +14,35 @@ use crate::{Sort, TextOptions, escape};
 pub(crate) fn draw(page: &mut Page, profile: &Profile, options: &TextOptions<'_>) {
     page.gap();
     let threads = things(profile.threads.len() as u64, "thread");
-    page.line(
-        Line::new()
-            .add(Ink::Title, "Threads")
-            .add(Ink::Plain, format!("  {threads}")),
-    );
+    page.line(Line::new().add(Ink::Title, "Threads").add(Ink::Plain, format!("  {threads}")));
     if profile.threads.is_empty() {
-        return page.words(
-            Line::indented(2),
-            Ink::Dim,
-            "What each thread did was not recorded.",
-        );
+        return page.words(Line::indented(2), Ink::Dim, "What each thread did was not recorded.");
     }
     if options.filter.is_some() {
-        page.words(
-            Line::indented(2),
-            Ink::Dim,
-            "The filter is about call paths; threads are shown whole.",
-        );
+        page.words(Line::indented(2), Ink::Dim, "The filter is about call paths; threads are shown whole.");
     }
     let measure = Measure::of(options.sort, profile);
     let mut threads: Vec<&Thread> = profile.threads.iter().collect();
     threads.sort_by_key(|thread| Reverse((measure.made)(thread)));
     let (shown, rest) = threads.split_at(threads.len().min(options.top));
-    let rows: Vec<Cells> = shown
-        .iter()
-        .map(|thread| measure.cells((measure.made)(thread), (measure.freed)(thread)))
-        .collect();
-    let sum = |of: fn(&Thread) -> u64| {
-        rest.iter()
-            .fold(0_u64, |sum, thread| sum.saturating_add(of(thread)))
-    };
+    let rows: Vec<Cells> =
+        shown.iter().map(|thread| measure.cells((measure.made)(thread), (measure.freed)(thread))).collect();
+    let sum = |of: fn(&Thread) -> u64| rest.iter().fold(0_u64, |sum, thread| sum.saturating_add(of(thread)));
     let rest_cells = measure.cells(sum(measure.made), sum(measure.freed));
-    let heading = Cells {
-        value: measure.name.into(),
-        error: String::new(),
-        share: "Share".into(),
-        other: "Freed".into(),
-    };
+    let heading =
+        Cells { value: measure.name.into(), error: String::new(), share: "Share".into(), other: "Freed".into() };
     let columns = Columns::fit(page.width(), rows.iter().chain([&rest_cells, &heading]));
-    page.line(
-        columns
-            .numbers(&heading, Ink::Dim, Ink::Dim)
-            .add(Ink::Dim, "Thread"),
-    );
+    page.line(columns.numbers(&heading, Ink::Dim, Ink::Dim).add(Ink::Dim, "Thread"));
     for (thread, cells) in shown.iter().zip(&rows) {
         let name = escape(string(profile, thread.name).unwrap_or_default());
-        let name = if name.is_empty() {
-            "no name".to_owned()
-        } else {
-            name
-        };
+        let name = if name.is_empty() { "no name".to_owned() } else { name };
         let tid = thread.tid.map_or(String::new(), |tid| format!(" ({tid})"));
-        let mark = if thread.ended_ms.is_some() {
-            format!("{tid} ended")
-        } else {
-            tid
-        };
-        page.line(columns.named(
-            columns.numbers(cells, Ink::Bold, Ink::Plain),
-            Ink::Bold,
-            &name,
-            &mark,
-            &[],
-        ));
+        let mark = if thread.ended_ms.is_some() { format!("{tid} ended") } else { tid };
+        page.line(columns.named(columns.numbers(cells, Ink::Bold, Ink::Plain), Ink::Bold, &name, &mark, &[]));
     }
     if !rest.is_empty() {
         let more = things(rest.len() as u64, "more thread");
-        page.line(
-            columns
-                .numbers(&rest_cells, Ink::Dim, Ink::Dim)
-                .add(Ink::Dim, more),
-        );
+        page.line(columns.numbers(&rest_cells, Ink::Dim, Ink::Dim).add(Ink::Dim, more));
     }
 }
 
