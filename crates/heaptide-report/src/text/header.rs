@@ -113,7 +113,7 @@ pub(crate) fn draw_warnings(page: &mut Page, profile: &Profile) {
     }
     if recorder.truncated_stacks > 0 {
         let calls = things(recorder.truncated_stacks, "allocation");
-        warnings.push(format!("{calls} with a call path cut short, at …(cut): no unwind information there."));
+        warnings.push(format!("{calls}: call path cut at …(cut), no unwind information there."));
     }
     if !warnings.is_empty() {
         page.gap();
