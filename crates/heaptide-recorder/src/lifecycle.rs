@@ -230,27 +230,42 @@ fn special_locations(global: &Global) -> Result<(), Loss> {
 }
 
 fn describe_program(global: &Global, header: &Header) {
-    // Not on the stack, which may be small: this memory is given back at once.
-    const ROOM: usize = 64 << 10;
-    let Some(memory) = sys::map_private(ROOM) else {
-        return;
-    };
-    // SAFETY: fresh memory of that size.
-    let room = unsafe { core::slice::from_raw_parts_mut(memory, ROOM) };
-    if let Some(exe) = sys::read_link(b"/proc/self/exe\0", room) {
-        header.exe.store(ledger_file::text(global, exe), Relaxed);
+    if let Some(room) = arguments() {
+        // What is not used of the room serves for the path.
+        let (kept, rest) = room.split_at_mut(ARGUMENTS_LEN.load(Relaxed) as usize);
+        if let Some(exe) = sys::read_link(b"/proc/self/exe\0", rest) {
+            header.exe.store(ledger_file::text(global, exe), Relaxed);
+        }
+        header.args.store(ledger_file::text(global, kept), Relaxed);
     }
-    let mut len = 0;
-    for argument in initial_strings(Initial::Arguments) {
-        let Some(place) = room.get_mut(len..len + argument.len() + 1) else {
-            break;
-        };
-        place[..argument.len()].copy_from_slice(argument);
-        place[argument.len()] = 0;
-        len += argument.len() + 1;
-    }
-    header.args.store(ledger_file::text(global, &room[..len]), Relaxed);
     header.recorder_version.store(ledger_file::text(global, env!("CARGO_PKG_VERSION").as_bytes()), Relaxed);
-    // SAFETY: nothing refers to it any more.
-    unsafe { sys::unmap(memory, ROOM) };
+}
+
+// Kept from the start, for forked children: programs write over their arguments to show what they do.
+static ARGUMENTS: AtomicU64 = AtomicU64::new(0);
+static ARGUMENTS_LEN: AtomicU64 = AtomicU64::new(0);
+/// Room for the arguments, and a path behind them.
+const ARGUMENTS_ROOM: usize = 64 << 10;
+const MOST_ARGUMENTS_BYTES: usize = ARGUMENTS_ROOM - 4096;
+
+/// The room that holds the arguments, each ended by a NUL byte.
+fn arguments() -> Option<&'static mut [u8]> {
+    let known = ARGUMENTS.load(Acquire) as *mut u8;
+    let memory = if known.is_null() { sys::map_private(ARGUMENTS_ROOM)? } else { known };
+    // SAFETY: memory of that size, used only while the recorder is being set up.
+    let room = unsafe { core::slice::from_raw_parts_mut(memory, ARGUMENTS_ROOM) };
+    if known.is_null() {
+        let mut len = 0;
+        for argument in initial_strings(Initial::Arguments) {
+            let end = len + argument.len() + 1;
+            if end > MOST_ARGUMENTS_BYTES {
+                break;
+            }
+            room[len..end - 1].copy_from_slice(argument);
+            len = end;
+        }
+        ARGUMENTS_LEN.store(len as u64, Relaxed);
+        ARGUMENTS.store(memory as u64, Release);
+    }
+    Some(room)
 }
