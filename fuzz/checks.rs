@@ -81,17 +81,13 @@ fn seal(file: &mut Vec<u8>, start: usize) {
 }
 
 fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The bytes are a ledger: as they are, and with a header that says so.
 pub fn ledger(bytes: &[u8]) {
-    let mut words: Vec<u64> = bytes
-        .chunks_exact(8)
-        .map(|chunk| u64::from_le_bytes(chunk.try_into().unwrap()))
-        .collect();
+    let mut words: Vec<u64> =
+        bytes.chunks_exact(8).map(|chunk| u64::from_le_bytes(chunk.try_into().unwrap())).collect();
     read_ledger(&words);
     words.resize(words.len().max(HEADER_BYTES as usize / 8), 0);
     words[header_word!(magic)] = MAGIC;

@@ -16,16 +16,10 @@ impl Arguments {
     pub fn parse(known: &[&str]) -> Self {
         let mut words = std::env::args();
         let program = words.next().unwrap_or_default();
-        let mut arguments = Self {
-            program,
-            options: BTreeMap::new(),
-        };
+        let mut arguments = Self { program, options: BTreeMap::new() };
         while let Some(word) = words.next() {
             let Some(name) = word.strip_prefix("--").filter(|name| known.contains(name)) else {
-                arguments.refuse(format!(
-                    "unknown argument `{word}`; known: --{}",
-                    known.join(", --")
-                ));
+                arguments.refuse(format!("unknown argument `{word}`; known: --{}", known.join(", --")));
             };
             let Some(value) = words.next() else {
                 arguments.refuse(format!("`{word}` needs a value"));

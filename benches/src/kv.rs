@@ -43,20 +43,13 @@ impl Request {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         match words.as_slice() {
             ["SET", key, length] => {
-                let length = length
-                    .parse()
-                    .map_err(|_| format!("length `{length}` is not a number"))?;
+                let length = length.parse().map_err(|_| format!("length `{length}` is not a number"))?;
                 if length > LONGEST_VALUE {
                     return Err(format!("a value has at most {LONGEST_VALUE} bytes"));
                 }
-                Ok(Self::Set {
-                    key: (*key).to_owned(),
-                    length,
-                })
+                Ok(Self::Set { key: (*key).to_owned(), length })
             }
-            ["GET", key] => Ok(Self::Get {
-                key: (*key).to_owned(),
-            }),
+            ["GET", key] => Ok(Self::Get { key: (*key).to_owned() }),
             _ => Err("expected SET <key> <length> or GET <key>".to_owned()),
         }
     }
@@ -72,29 +65,19 @@ pub struct Store {
 
 impl Default for Store {
     fn default() -> Self {
-        Self {
-            shards: (0..16).map(|_| Shard::default()).collect(),
-            hasher: RandomState::new(),
-        }
+        Self { shards: (0..16).map(|_| Shard::default()).collect(), hasher: RandomState::new() }
     }
 }
 
 impl Store {
     /// Puts `value` under `key`, in place of an earlier one.
     pub fn set(&self, key: String, value: Vec<u8>) {
-        self.shard(&key)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, value);
+        self.shard(&key).lock().unwrap_or_else(PoisonError::into_inner).insert(key, value);
     }
 
     /// A copy of the value of `key`.
     pub fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.shard(key)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(key)
-            .cloned()
+        self.shard(key).lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
     fn shard(&self, key: &str) -> &Shard {
@@ -109,28 +92,9 @@ mod tests {
 
     #[test]
     fn requests_parse_or_say_why_not() {
-        assert_eq!(
-            Request::parse("GET a\r"),
-            Ok(Request::Get {
-                key: "a".to_owned()
-            })
-        );
-        assert_eq!(
-            Request::parse("SET a 16"),
-            Ok(Request::Set {
-                key: "a".to_owned(),
-                length: 16
-            })
-        );
-        for refused in [
-            "",
-            "GET",
-            "SET a",
-            "SET a b",
-            "SET a -1",
-            "DEL a",
-            &format!("SET a {}", LONGEST_VALUE + 1),
-        ] {
+        assert_eq!(Request::parse("GET a\r"), Ok(Request::Get { key: "a".to_owned() }));
+        assert_eq!(Request::parse("SET a 16"), Ok(Request::Set { key: "a".to_owned(), length: 16 }));
+        for refused in ["", "GET", "SET a", "SET a b", "SET a -1", "DEL a", &format!("SET a {}", LONGEST_VALUE + 1)] {
             assert!(Request::parse(refused).is_err(), "{refused:?}");
         }
     }

@@ -21,11 +21,7 @@ impl Random {
     /// A number in `low..high`; `low` where the range is empty.
     pub fn between(&mut self, low: usize, high: usize) -> usize {
         let width = high.saturating_sub(low) as u64;
-        if width == 0 {
-            low
-        } else {
-            low + (self.bits() % width) as usize
-        }
+        if width == 0 { low } else { low + (self.bits() % width) as usize }
     }
 }
 

@@ -7,22 +7,14 @@ use std::process::Command;
 use heaptide_programs::{Truth, dhat_totals, heaptrack_totals, list, program};
 
 fn main() {
-    let folder = std::env::args()
-        .nth(1)
-        .unwrap_or_else(|| "exact".to_owned());
-    println!(
-        "{:<34} {:>36} {:>56} {:>46}",
-        "allocations/bytes, frees, live/bytes", "own", "DHAT", "heaptrack"
-    );
+    let folder = std::env::args().nth(1).unwrap_or_else(|| "exact".to_owned());
+    println!("{:<34} {:>36} {:>56} {:>46}", "allocations/bytes, frees, live/bytes", "own", "DHAT", "heaptrack");
     for name in list().iter().filter(|name| name.starts_with(&folder)) {
         let command = Command::new(program(name));
         let (own, dhat) = match dhat_totals(&command) {
             Ok(dhat) => (
                 Truth::parse(&dhat.stdout).map_or("-".to_owned(), |own| {
-                    format!(
-                        "{}/{}, {}, {}/{}",
-                        own.allocations, own.bytes, own.frees, own.live_blocks, own.live_bytes
-                    )
+                    format!("{}/{}, {}, {}/{}", own.allocations, own.bytes, own.frees, own.live_blocks, own.live_bytes)
                 }),
                 format!(
                     "{}/{}, {}, {}/{} peak {}",

@@ -28,9 +28,7 @@ pub fn program(name: &str) -> PathBuf {
     for needed in source.header("// needs: ") {
         program(&needed);
     }
-    let output = target()
-        .join(name)
-        .with_extension(if source.is_library() { "so" } else { "" });
+    let output = target().join(name).with_extension(if source.is_library() { "so" } else { "" });
     if modified(&output) <= source.newest() {
         source.compile(&output);
     }
@@ -42,12 +40,8 @@ pub fn list() -> Vec<String> {
     let mut names = Vec::new();
     for folder in FOLDERS {
         for path in files(&home().join(folder)) {
-            let stem = path
-                .file_stem()
-                .map(|stem| stem.to_string_lossy().into_owned());
-            let Some(name) = stem
-                .filter(|_| Language::of(&path).is_some())
-                .map(|stem| format!("{folder}/{stem}"))
+            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            let Some(name) = stem.filter(|_| Language::of(&path).is_some()).map(|stem| format!("{folder}/{stem}"))
             else {
                 continue;
             };
@@ -103,68 +97,43 @@ impl Source {
             .iter()
             .map(|extension| home().join(format!("{name}.{extension}")))
             .find(|path| path.is_file());
-        let Some((path, language)) =
-            path.and_then(|path| Some((path.clone(), Language::of(&path)?)))
-        else {
+        let Some((path, language)) = path.and_then(|path| Some((path.clone(), Language::of(&path)?))) else {
             panic!("no program is called `{name}`");
         };
         match fs::read_to_string(&path) {
-            Ok(text) => Self {
-                path,
-                language,
-                text,
-            },
+            Ok(text) => Self { path, language, text },
             Err(error) => panic!("{}: {error}", path.display()),
         }
     }
 
     /// The words after `prefix` in one of the first two lines.
     fn header(&self, prefix: &str) -> Vec<String> {
-        let words = self
-            .text
-            .lines()
-            .take(2)
-            .find_map(|line| line.strip_prefix(prefix))
-            .unwrap_or_default();
+        let words = self.text.lines().take(2).find_map(|line| line.strip_prefix(prefix)).unwrap_or_default();
         words.split_whitespace().map(str::to_owned).collect()
     }
 
     fn is_library(&self) -> bool {
-        self.header("// flags: ")
-            .iter()
-            .any(|flag| flag == "-shared")
+        self.header("// flags: ").iter().any(|flag| flag == "-shared")
     }
 
     /// When this source, or anything it may include, was last changed.
     fn newest(&self) -> Option<SystemTime> {
         let beside = self.path.parent().map(files).unwrap_or_default();
-        beside
-            .iter()
-            .chain(&files(&home().join("include")))
-            .filter_map(|path| modified(path))
-            .max()
+        beside.iter().chain(&files(&home().join("include"))).filter_map(|path| modified(path)).max()
     }
 
     fn compile(&self, output: &Path) {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let unfinished =
-            output.with_extension(format!("{}-{count}.unfinished", std::process::id()));
+        let unfinished = output.with_extension(format!("{}-{count}.unfinished", std::process::id()));
         if let Some(Err(error)) = output.parent().map(fs::create_dir_all) {
             panic!("{}: {error}", output.display());
         }
         let mut compiler = self.language.compiler();
-        compiler
-            .arg(&self.path)
-            .args(self.header("// flags: "))
-            .arg("-o")
-            .arg(&unfinished);
+        compiler.arg(&self.path).args(self.header("// flags: ")).arg("-o").arg(&unfinished);
         match compiler.output() {
             Ok(done) if done.status.success() => {}
-            Ok(done) => panic!(
-                "{compiler:?} failed:\n{}",
-                String::from_utf8_lossy(&done.stderr)
-            ),
+            Ok(done) => panic!("{compiler:?} failed:\n{}", String::from_utf8_lossy(&done.stderr)),
             Err(error) => panic!("{compiler:?}: {error}"),
         }
         if let Err(error) = fs::rename(&unfinished, output) {
@@ -188,17 +157,12 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
-    entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.is_file())
-        .collect()
+    entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect()
 }
 
 /// `None`, which is before any time, where there is no such file.
 fn modified(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path)
-        .and_then(|metadata| metadata.modified())
-        .ok()
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }
 
 #[cfg(test)]
@@ -218,10 +182,6 @@ mod tests {
         let names = list();
         assert!(names.iter().any(|name| name == "robust/dlopen-storm"));
         assert!(!names.iter().any(|name| name == "robust/plugin-alpha"));
-        assert!(
-            program("robust/plugin-alpha")
-                .to_string_lossy()
-                .ends_with("plugin-alpha.so")
-        );
+        assert!(program("robust/plugin-alpha").to_string_lossy().ends_with("plugin-alpha.so"));
     }
 }

@@ -57,15 +57,8 @@ pub fn dhat_totals(command: &Command) -> Result<DhatTotals, Error> {
     let scratch = Scratch::new("dhat")?;
     let mut valgrind = Command::new("valgrind");
     valgrind
-        .args([
-            "--tool=dhat",
-            "--run-libc-freeres=no",
-            "--run-cxx-freeres=no",
-        ])
-        .arg(format!(
-            "--dhat-out-file={}/%p.json",
-            scratch.path().display()
-        ))
+        .args(["--tool=dhat", "--run-libc-freeres=no", "--run-cxx-freeres=no"])
+        .arg(format!("--dhat-out-file={}/%p.json", scratch.path().display()))
         .arg(format!("--log-file={}/%p.log", scratch.path().display()))
         .arg(command.get_program())
         .args(command.get_args())
@@ -74,21 +67,13 @@ pub fn dhat_totals(command: &Command) -> Result<DhatTotals, Error> {
         .stderr(Stdio::piped());
     crate::scratch::same_surroundings(command, &mut valgrind);
 
-    let child = valgrind
-        .spawn()
-        .map_err(|source| Error::Start { tool: TOOL, source })?;
+    let child = valgrind.spawn().map_err(|source| Error::Start { tool: TOOL, source })?;
     let process = child.id();
-    let output = child
-        .wait_with_output()
-        .map_err(|source| Error::Start { tool: TOOL, source })?;
+    let output = child.wait_with_output().map_err(|source| Error::Start { tool: TOOL, source })?;
     let log = read(&scratch.path().join(format!("{process}.log"))).unwrap_or_default();
     if !output.status.success() {
         let stderr = format!("{}{log}", String::from_utf8_lossy(&output.stderr));
-        return Err(Error::Failed {
-            tool: TOOL,
-            status: output.status,
-            stderr,
-        });
+        return Err(Error::Failed { tool: TOOL, status: output.status, stderr });
     }
     let file = read(&scratch.path().join(format!("{process}.json")))?;
     let mut totals = from_file(&file)?;
@@ -98,10 +83,7 @@ pub fn dhat_totals(command: &Command) -> Result<DhatTotals, Error> {
 }
 
 fn read(path: &Path) -> Result<String, Error> {
-    fs::read_to_string(path).map_err(|source| Error::File {
-        path: path.to_owned(),
-        source,
-    })
+    fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
 #[derive(Deserialize)]
@@ -125,10 +107,7 @@ struct ProgramPoint {
 fn from_file(text: &str) -> Result<DhatTotals, Error> {
     let file: File = serde_json::from_str(text).map_err(|error| unexpected(error.to_string()))?;
     if file.version != 2 || file.mode != "heap" {
-        return Err(unexpected(format!(
-            "version {} in mode {}",
-            file.version, file.mode
-        )));
+        return Err(unexpected(format!("version {} in mode {}", file.version, file.mode)));
     }
     let mut totals = DhatTotals::default();
     for point in &file.pps {
@@ -145,21 +124,14 @@ fn from_file(text: &str) -> Result<DhatTotals, Error> {
 /// The lines `Total:`, `At t-gmax:` and `At t-end:` of the summary, each bytes and blocks.
 fn agrees_with_summary(totals: &DhatTotals, log: &str) -> Result<(), Error> {
     let summary = |name: &str| -> Result<(u64, u64), Error> {
-        let numbers = log
-            .lines()
-            .find_map(|line| bytes_and_blocks(line.split_once(name)?.1));
+        let numbers = log.lines().find_map(|line| bytes_and_blocks(line.split_once(name)?.1));
         numbers.ok_or_else(|| unexpected(format!("no `{name}` in its summary")))
     };
     let peak_bytes = summary("At t-gmax: ")?.0;
     let said = [summary("Total: ")?, summary("At t-end: ")?];
-    let summed = [
-        (totals.allocated_bytes, totals.allocations),
-        (totals.live_bytes, totals.live_blocks),
-    ];
+    let summed = [(totals.allocated_bytes, totals.allocations), (totals.live_bytes, totals.live_blocks)];
     if said != summed || peak_bytes != totals.peak_bytes {
-        return Err(unexpected(format!(
-            "its summary says {said:?}, peak {peak_bytes}; its file {totals:?}"
-        )));
+        return Err(unexpected(format!("its summary says {said:?}, peak {peak_bytes}; its file {totals:?}")));
     }
     Ok(())
 }
@@ -206,10 +178,7 @@ mod tests {
 
     #[test]
     fn numbers_have_commas() {
-        assert_eq!(
-            bytes_and_blocks("  1,234,567 bytes in 8,901 blocks"),
-            Some((1_234_567, 8_901))
-        );
+        assert_eq!(bytes_and_blocks("  1,234,567 bytes in 8,901 blocks"), Some((1_234_567, 8_901)));
         assert_eq!(bytes_and_blocks("none"), None);
     }
 

@@ -38,23 +38,14 @@ pub fn heaptrack_totals(command: &Command) -> Result<HeaptrackTotals, Error> {
     let scratch = Scratch::new("heaptrack")?;
     let recording = scratch.path().join("recording");
     let mut heaptrack = Command::new(TOOL);
-    heaptrack
-        .arg("-o")
-        .arg(&recording)
-        .arg(command.get_program())
-        .args(command.get_args());
+    heaptrack.arg("-o").arg(&recording).arg(command.get_program()).args(command.get_args());
     same_surroundings(command, &mut heaptrack);
     run(TOOL, &mut heaptrack)?;
     let recording = recording.with_extension("zst");
 
     let histogram = scratch.path().join("histogram");
     let leaked = scratch.path().join("leaked");
-    let said = print(
-        &recording,
-        "leaked",
-        &leaked,
-        &["-H".as_ref(), histogram.as_os_str()],
-    )?;
+    let said = print(&recording, "leaked", &leaked, &["-H".as_ref(), histogram.as_os_str()])?;
     let peak = scratch.path().join("peak");
     print(&recording, "peak", &peak, &[])?;
 
@@ -64,9 +55,7 @@ pub fn heaptrack_totals(command: &Command) -> Result<HeaptrackTotals, Error> {
         temporary: counted(&said, "temporary memory allocations: ")?,
         allocated_bytes: sum(&histogram, |line| {
             let (size, count) = line.split_once('\t')?;
-            size.parse::<u64>()
-                .ok()?
-                .checked_mul(count.trim().parse().ok()?)
+            size.parse::<u64>().ok()?.checked_mul(count.trim().parse().ok()?)
         })?,
         live_bytes: sum(&leaked, last_word)?,
         peak_bytes: sum(&peak, last_word)?,
@@ -74,21 +63,10 @@ pub fn heaptrack_totals(command: &Command) -> Result<HeaptrackTotals, Error> {
 }
 
 /// Sums for `cost` by call path into `stacks`, which alone are not rounded.
-fn print(
-    recording: &Path,
-    cost: &str,
-    stacks: &Path,
-    more: &[&std::ffi::OsStr],
-) -> Result<Output, Error> {
+fn print(recording: &Path, cost: &str, stacks: &Path, more: &[&std::ffi::OsStr]) -> Result<Output, Error> {
     let mut printer = Command::new(PRINTER);
     printer
-        .args([
-            "-p0",
-            "-a0",
-            "-T0",
-            "--disable-builtin-suppressions",
-            "--disable-embedded-suppressions",
-        ])
+        .args(["-p0", "-a0", "-T0", "--disable-builtin-suppressions", "--disable-embedded-suppressions"])
         .args(["--flamegraph-cost-type", cost])
         .arg("-f")
         .arg(recording)
@@ -99,44 +77,26 @@ fn print(
 }
 
 fn run(tool: &'static str, command: &mut Command) -> Result<Output, Error> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|source| Error::Start { tool, source })?;
+    let output = command.stdin(Stdio::null()).output().map_err(|source| Error::Start { tool, source })?;
     if output.status.success() {
         return Ok(output);
     }
     // heaptrack complains on its standard output.
     let stderr = [output.stderr, output.stdout].concat();
     let stderr = String::from_utf8_lossy(&stderr).into_owned();
-    Err(Error::Failed {
-        tool,
-        status: output.status,
-        stderr,
-    })
+    Err(Error::Failed { tool, status: output.status, stderr })
 }
 
 fn counted(said: &str, name: &str) -> Result<u64, Error> {
-    let number = said
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.split(' ').next()?.parse().ok());
-    number.ok_or_else(|| Error::Output {
-        tool: PRINTER,
-        what: format!("no `{name}`"),
-    })
+    let number = said.lines().find_map(|line| line.strip_prefix(name)?.split(' ').next()?.parse().ok());
+    number.ok_or_else(|| Error::Output { tool: PRINTER, what: format!("no `{name}`") })
 }
 
 fn sum(path: &Path, value: impl Fn(&str) -> Option<u64>) -> Result<u64, Error> {
-    let text = fs::read_to_string(path).map_err(|source| Error::File {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
     let values: Option<Vec<u64>> = text.lines().map(value).collect();
     let total = values.and_then(|values| values.into_iter().try_fold(0u64, u64::checked_add));
-    total.ok_or_else(|| Error::Output {
-        tool: PRINTER,
-        what: format!("a line without a number in {}", path.display()),
-    })
+    total.ok_or_else(|| Error::Output { tool: PRINTER, what: format!("a line without a number in {}", path.display()) })
 }
 
 fn last_word(line: &str) -> Option<u64> {

@@ -14,8 +14,7 @@ impl Scratch {
     pub(crate) fn new(purpose: &str) -> Result<Self, Error> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path =
-            std::env::temp_dir().join(format!("heaptide-{purpose}-{}-{count}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("heaptide-{purpose}-{}-{count}", std::process::id()));
         match fs::create_dir(&path) {
             Ok(()) => Ok(Self(path)),
             Err(source) => Err(Error::File { path, source }),

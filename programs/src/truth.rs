@@ -30,10 +30,7 @@ impl Truth {
     /// ```
     pub fn parse(output: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(output);
-        let line = text
-            .lines()
-            .rev()
-            .find_map(|line| line.strip_prefix("truth "))?;
+        let line = text.lines().rev().find_map(|line| line.strip_prefix("truth "))?;
         Some(Self {
             allocations: number(line, "allocations")?,
             bytes: number(line, "bytes")?,
@@ -66,11 +63,7 @@ pub fn path_truths(output: &[u8]) -> Vec<PathTruth> {
         .filter_map(|line| {
             let words = line.strip_prefix("path ")?;
             Some(PathTruth {
-                functions: words
-                    .split(' ')
-                    .take_while(|word| !word.contains('='))
-                    .map(str::to_owned)
-                    .collect(),
+                functions: words.split(' ').take_while(|word| !word.contains('=')).map(str::to_owned).collect(),
                 allocations: number(words, "allocations")?,
                 size: number(words, "size")?,
                 line: number(words, "line"),
@@ -80,8 +73,7 @@ pub fn path_truths(output: &[u8]) -> Vec<PathTruth> {
 }
 
 fn number(line: &str, name: &str) -> Option<u64> {
-    line.split(' ')
-        .find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+    line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
 }
 
 #[cfg(test)]
@@ -92,14 +84,7 @@ mod tests {
     fn the_last_line_counts_and_a_damaged_one_does_not() {
         let line = "truth allocations=1 bytes=2 frees=3 freed_bytes=4 live_blocks=5 live_bytes=6\n";
         let twice = format!("truth allocations=9\nother\n{line}");
-        let truth = Truth {
-            allocations: 1,
-            bytes: 2,
-            frees: 3,
-            freed_bytes: 4,
-            live_blocks: 5,
-            live_bytes: 6,
-        };
+        let truth = Truth { allocations: 1, bytes: 2, frees: 3, freed_bytes: 4, live_blocks: 5, live_bytes: 6 };
         assert_eq!(Truth::parse(twice.as_bytes()), Some(truth));
         assert_eq!(Truth::parse(b"truth allocations=9 frees=x\n"), None);
         assert_eq!(Truth::parse(b"\xff\n"), None);
@@ -112,18 +97,8 @@ mod tests {
         assert_eq!(
             path_truths(output.as_bytes()),
             [
-                PathTruth {
-                    functions: vec![main.clone(), "work*3".to_owned()],
-                    allocations: 2,
-                    size: 10,
-                    line: None
-                },
-                PathTruth {
-                    functions: vec![main],
-                    allocations: 1,
-                    size: 8,
-                    line: Some(5)
-                },
+                PathTruth { functions: vec![main.clone(), "work*3".to_owned()], allocations: 2, size: 10, line: None },
+                PathTruth { functions: vec![main], allocations: 1, size: 8, line: Some(5) },
             ]
         );
     }

@@ -24,11 +24,8 @@ fn counts_of_killed() -> PathBuf {
 
 fn run(name: &str) -> Output {
     let output = command(name).output().expect("a compiled program starts");
-    let ended_as_it_should = if name == "robust/abort" {
-        output.status.signal() == Some(SIGABRT)
-    } else {
-        output.status.success()
-    };
+    let ended_as_it_should =
+        if name == "robust/abort" { output.status.signal() == Some(SIGABRT) } else { output.status.success() };
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(ended_as_it_should, "{name}: {}\n{stdout}", output.status);
     output
@@ -43,14 +40,8 @@ fn every_program_ends_as_it_should_alone() {
         if let Some(truth) = Truth::parse(&output.stdout) {
             assert_eq!(truth.live_blocks, truth.allocations - truth.frees, "{name}");
             assert_eq!(truth.live_bytes, truth.bytes - truth.freed_bytes, "{name}");
-            let told: u64 = path_truths(&output.stdout)
-                .iter()
-                .map(|path| path.allocations)
-                .sum();
-            assert!(
-                told <= truth.allocations,
-                "{name}: more on its paths than in all"
-            );
+            let told: u64 = path_truths(&output.stdout).iter().map(|path| path.allocations).sum();
+            assert!(told <= truth.allocations, "{name}: more on its paths than in all");
         }
     }
     std::fs::remove_file(counts_of_killed()).expect("`killed` wrote its counts");
@@ -73,48 +64,21 @@ struct OnTop {
 }
 
 /// libstdc++'s reserve for exceptions, which is never freed.
-const LIBSTDCXX: OnTop = OnTop {
-    allocations: 1,
-    bytes: 72_704,
-    live_blocks: 1,
-    live_bytes: 72_704,
-};
+const LIBSTDCXX: OnTop = OnTop { allocations: 1, bytes: 72_704, live_blocks: 1, live_bytes: 72_704 };
 
 fn check_with_dhat(name: &str, on_top: OnTop) {
     let totals: DhatTotals = dhat_totals(&command(name)).expect("DHAT runs it");
     let truth = Truth::parse(&totals.stdout).expect("it says what it did");
-    assert_eq!(
-        totals.allocations,
-        truth.allocations + on_top.allocations,
-        "{name}: allocations"
-    );
-    assert_eq!(
-        totals.allocated_bytes,
-        truth.bytes + on_top.bytes,
-        "{name}: bytes"
-    );
-    assert_eq!(
-        totals.live_blocks,
-        truth.live_blocks + on_top.live_blocks,
-        "{name}: blocks at exit"
-    );
-    assert_eq!(
-        totals.live_bytes,
-        truth.live_bytes + on_top.live_bytes,
-        "{name}: bytes at exit"
-    );
+    assert_eq!(totals.allocations, truth.allocations + on_top.allocations, "{name}: allocations");
+    assert_eq!(totals.allocated_bytes, truth.bytes + on_top.bytes, "{name}: bytes");
+    assert_eq!(totals.live_blocks, truth.live_blocks + on_top.live_blocks, "{name}: blocks at exit");
+    assert_eq!(totals.live_bytes, truth.live_bytes + on_top.live_bytes, "{name}: bytes at exit");
 }
 
 #[test]
 fn dhat_agrees_with_what_c_programs_counted() {
     // Four blocks of no bytes, which DHAT counts as one byte each.
-    check_with_dhat(
-        "exact/c-all-calls",
-        OnTop {
-            bytes: 4,
-            ..OnTop::default()
-        },
-    );
+    check_with_dhat("exact/c-all-calls", OnTop { bytes: 4, ..OnTop::default() });
     check_with_dhat("exact/c-call-paths", OnTop::default());
     check_with_dhat("exact/c-mappings", OnTop::default());
     check_with_dhat("exact/c-strdup", OnTop::default());
@@ -123,12 +87,7 @@ fn dhat_agrees_with_what_c_programs_counted() {
 #[test]
 fn dhat_agrees_with_what_threads_counted_but_for_their_vectors() {
     // One vector of 272 bytes a thread, kept with the stack for the next one.
-    let vectors = OnTop {
-        allocations: 4,
-        bytes: 4 * 272,
-        live_blocks: 4,
-        live_bytes: 4 * 272,
-    };
+    let vectors = OnTop { allocations: 4, bytes: 4 * 272, live_blocks: 4, live_bytes: 4 * 272 };
     check_with_dhat("exact/c-threads", vectors);
 }
 
@@ -146,19 +105,9 @@ fn dhat_agrees_with_what_rust_programs_counted_but_for_a_few_blocks_a_thread() {
         let totals = dhat_totals(&command(name)).expect("DHAT runs it");
         let truth = Truth::parse(&totals.stdout).expect("it says what it did");
         let on_top = totals.allocations - truth.allocations;
-        assert!(
-            on_top <= 8 * (threads + 1),
-            "{name}: {on_top} blocks on top"
-        );
-        assert!(
-            totals.allocated_bytes - truth.bytes <= 512 * on_top,
-            "{name}"
-        );
-        assert_eq!(
-            totals.live_blocks,
-            truth.live_blocks + threads,
-            "{name}: blocks at exit"
-        );
+        assert!(on_top <= 8 * (threads + 1), "{name}: {on_top} blocks on top");
+        assert!(totals.allocated_bytes - truth.bytes <= 512 * on_top, "{name}");
+        assert_eq!(totals.live_blocks, truth.live_blocks + threads, "{name}: blocks at exit");
     }
 }
 
@@ -171,15 +120,10 @@ fn dhat_does_not_know_pvalloc() {
 #[test]
 fn the_second_interposer_counts_what_a_program_counted() {
     for name in ["exact/c-strdup", "robust/atexit", "robust/constructors"] {
-        let output = command(name)
-            .env("LD_PRELOAD", program("robust/counting-interposer"))
-            .output();
+        let output = command(name).env("LD_PRELOAD", program("robust/counting-interposer")).output();
         let output = output.expect("a compiled program starts");
         let truth = Truth::parse(&output.stdout).expect("it says what it did");
-        let expected = format!(
-            "interposer allocations={} frees={}\n",
-            truth.allocations, truth.frees
-        );
+        let expected = format!("interposer allocations={} frees={}\n", truth.allocations, truth.frees);
         assert_eq!(String::from_utf8_lossy(&output.stderr), expected, "{name}");
     }
 }

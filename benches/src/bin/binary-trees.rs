@@ -20,10 +20,7 @@ struct Node {
 #[inline(never)]
 fn build(depth: u32, low: u64) -> Box<Node> {
     let half = (1 << depth) - 1;
-    let mut node = Box::new(Node {
-        key: low + half,
-        children: None,
-    });
+    let mut node = Box::new(Node { key: low + half, children: None });
     if depth > 0 {
         let left = build(depth - 1, low);
         let right = build(depth - 1, low + half + 1);
@@ -35,9 +32,7 @@ fn build(depth: u32, low: u64) -> Box<Node> {
 /// Nodes of the tree, each checked to be where its key says.
 fn count(node: &Node, low: u64, end: u64) -> u64 {
     assert!(low <= node.key && node.key < end, "a key out of order");
-    1 + node.children.as_ref().map_or(0, |(left, right)| {
-        count(left, low, node.key) + count(right, node.key + 1, end)
-    })
+    1 + node.children.as_ref().map_or(0, |(left, right)| count(left, low, node.key) + count(right, node.key + 1, end))
 }
 
 fn contains(mut node: &Node, key: u64) -> bool {
@@ -70,9 +65,7 @@ fn main() {
     let depth: u32 = arguments.get_or("depth", 16);
     let rounds: u64 = arguments.get_or("rounds", 60);
     let threads: u64 = arguments.get_or("threads", 2);
-    let workers: Vec<_> = (0..threads)
-        .map(|_| thread::spawn(move || grow(depth, rounds)))
-        .collect();
+    let workers: Vec<_> = (0..threads).map(|_| thread::spawn(move || grow(depth, rounds))).collect();
     let mut total = 0;
     for worker in workers {
         match worker.join() {

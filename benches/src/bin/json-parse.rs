@@ -43,21 +43,14 @@ fn document(bytes: usize) -> String {
 fn order(text: &mut String, random: &mut Random, id: usize) {
     push(
         text,
-        format_args!(
-            "{{\"id\":{id},\"paid\":{},\"note\":null,\"customer\":{{\"name\":\"",
-            id.is_multiple_of(3)
-        ),
+        format_args!("{{\"id\":{id},\"paid\":{},\"note\":null,\"customer\":{{\"name\":\"", id.is_multiple_of(3)),
     );
     word(text, random, 6, 24);
     push(text, format_args!("\",\"city\":\"S\\u00e3o "));
     word(text, random, 4, 12);
     push(
         text,
-        format_args!(
-            "\",\"position\":[{}.5,-{}.25]}},\"lines\":[",
-            random.between(0, 90),
-            random.between(0, 180)
-        ),
+        format_args!("\",\"position\":[{}.5,-{}.25]}},\"lines\":[", random.between(0, 90), random.between(0, 180)),
     );
     for line in 0..random.between(1, 8) {
         if line > 0 {
@@ -67,11 +60,7 @@ fn order(text: &mut String, random: &mut Random, id: usize) {
         word(text, random, 8, 40);
         push(
             text,
-            format_args!(
-                "\",\"count\":{},\"cents\":{}}}",
-                random.between(1, 100),
-                random.between(1, 1_000_000)
-            ),
+            format_args!("\",\"count\":{},\"cents\":{}}}", random.between(1, 100), random.between(1, 1_000_000)),
         );
     }
     text.push_str("],\"tags\":[");

@@ -24,9 +24,7 @@ fn main() -> ExitCode {
         eprintln!("kv-load: error: --port is needed");
         return ExitCode::from(2);
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.and_then(|runtime| runtime.block_on(load(port, requests, connections))) {
         Ok(()) => {
             println!("requests={requests}");

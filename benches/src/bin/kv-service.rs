@@ -66,9 +66,9 @@ async fn runtime_main(arguments: &Arguments) -> io::Result<u64> {
     stopped.recv().await.unwrap_or(Ok(()))?;
     let answered = service.answered.load(Ordering::Relaxed);
     match requests {
-        Some(wanted) if wanted != answered => Err(io::Error::other(format!(
-            "{answered} of {wanted} requests answered"
-        ))),
+        Some(wanted) if wanted != answered => {
+            Err(io::Error::other(format!("{answered} of {wanted} requests answered")))
+        }
         _ => Ok(answered),
     }
 }
@@ -92,11 +92,7 @@ fn load_command(address: SocketAddr, requests: u64, connections: u64) -> io::Res
 
 fn run_load(mut load: Command) -> io::Result<()> {
     let status = load.status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(io::Error::other(format!("kv-load ended with {status}")))
-    }
+    if status.success() { Ok(()) } else { Err(io::Error::other(format!("kv-load ended with {status}"))) }
 }
 
 fn until_input_closes() -> io::Result<()> {
@@ -131,11 +127,7 @@ async fn answer_all(service: &Service, stream: &mut TcpStream) -> io::Result<()>
     }
 }
 
-async fn answer(
-    service: &Service,
-    line: &str,
-    input: &mut (impl AsyncBufRead + Unpin),
-) -> io::Result<Vec<u8>> {
+async fn answer(service: &Service, line: &str, input: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Vec<u8>> {
     Ok(match Request::parse(line) {
         Ok(Request::Set { key, length }) => {
             let mut value = vec![0; length];

@@ -98,10 +98,7 @@ pub enum OpenError {
 /// # Ok::<(), heaptide_profile::OpenError>(())
 /// ```
 pub fn open(path: &Path) -> Result<Opened, OpenError> {
-    let io_error = |source| OpenError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let io_error = |source| OpenError::Io { path: path.to_owned(), source };
     // Before it is opened: opening a pipe waits for a writer.
     if !fs::metadata(path).map_err(io_error)?.is_file() {
         return Err(OpenError::NotAFile(path.to_owned()));
@@ -109,19 +106,14 @@ pub fn open(path: &Path) -> Result<Opened, OpenError> {
     let mut file = File::open(path).map_err(io_error)?;
     let bytes = file.metadata().map_err(io_error)?.len();
     let mut magic = Vec::new();
-    (&mut file)
-        .take(MAGIC.len() as u64)
-        .read_to_end(&mut magic)
-        .map_err(io_error)?;
+    (&mut file).take(MAGIC.len() as u64).read_to_end(&mut magic).map_err(io_error)?;
     if magic == MAGIC {
         if bytes > RECORDING_BYTES_LIMIT {
             let path = path.to_owned();
             return Err(OpenError::TooLong { path, bytes });
         }
         let mut content = magic;
-        file.take(RECORDING_BYTES_LIMIT)
-            .read_to_end(&mut content)
-            .map_err(io_error)?;
+        file.take(RECORDING_BYTES_LIMIT).read_to_end(&mut content).map_err(io_error)?;
         open_recording(path, &content)
     } else if magic == heaptide_ledger::MAGIC.to_le_bytes() {
         open_ledger(path, &file)
@@ -131,28 +123,15 @@ pub fn open(path: &Path) -> Result<Opened, OpenError> {
 }
 
 fn open_recording(path: &Path, content: &[u8]) -> Result<Opened, OpenError> {
-    let (profile, problems) = decode(content).map_err(|source| OpenError::Recording {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(Opened {
-        profile,
-        problems,
-        source: Source::Recording,
-    })
+    let (profile, problems) =
+        decode(content).map_err(|source| OpenError::Recording { path: path.to_owned(), source })?;
+    Ok(Opened { profile, problems, source: Source::Recording })
 }
 
 fn open_ledger(path: &Path, file: &File) -> Result<Opened, OpenError> {
-    let io_error = |source| OpenError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let io_error = |source| OpenError::Io { path: path.to_owned(), source };
     // Before it is mapped here as well: the program may be this one.
-    let end = if is_in_use(path, file) {
-        End::Running
-    } else {
-        End::Lost
-    };
+    let end = if is_in_use(path, file) { End::Running } else { End::Lost };
     let map = LedgerFile::map(file).map_err(io_error)?;
     let reader = Reader::new(map.words()).map_err(|cause| OpenError::Ledger {
         path: path.to_owned(),
@@ -168,11 +147,7 @@ fn open_ledger(path: &Path, file: &File) -> Result<Opened, OpenError> {
         },
     })?;
     let (profile, problems) = from_ledger(&reader, end);
-    Ok(Opened {
-        profile,
-        problems,
-        source: Source::Ledger,
-    })
+    Ok(Opened { profile, problems, source: Source::Ledger })
 }
 
 /// Whether the process that the ledger names has it mapped. Process ids are used again: only the one that writes this
@@ -184,17 +159,12 @@ fn is_in_use(path: &Path, file: &File) -> bool {
         return false;
     };
     let pid = u64::from_le_bytes(pid);
-    let (Ok(maps), Ok(path)) = (
-        fs::read(format!("/proc/{pid}/maps")),
-        fs::canonicalize(path),
-    ) else {
+    let (Ok(maps), Ok(path)) = (fs::read(format!("/proc/{pid}/maps")), fs::canonicalize(path)) else {
         return false;
     };
     let name = path.file_name().map(OsStr::as_bytes);
     maps.split(|byte| *byte == b'\n').any(|line| {
-        let mut fields = line
-            .split(u8::is_ascii_whitespace)
-            .filter(|f| !f.is_empty());
+        let mut fields = line.split(u8::is_ascii_whitespace).filter(|f| !f.is_empty());
         let inode = fields.nth(4).and_then(|field| str::from_utf8(field).ok());
         inode.and_then(|field| field.parse().ok()) == Some(metadata.ino())
             && line.rsplit(|byte| *byte == b'/').next() == name

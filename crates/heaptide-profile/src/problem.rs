@@ -14,10 +14,7 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn new(part: &'static str, cause: impl Into<String>) -> Self {
-        Problem {
-            part,
-            cause: cause.into(),
-        }
+        Problem { part, cause: cause.into() }
     }
 
     /// Notes that `rows` rows have this problem, if any have.

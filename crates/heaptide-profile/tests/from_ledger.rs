@@ -6,12 +6,10 @@ use heaptide_ledger::read::Reader;
 use heaptide_ledger::series::{Moment, TrackPoint, UNKNOWN};
 use heaptide_ledger::synthetic::Writer;
 use heaptide_ledger::{
-    FIRST_LOCATION, FOREIGN_CODE_LOCATION, Loss, ROOT, SHARED_TID, TRUNCATED_LOCATION,
-    counter_word, header_word, reallocation_word, thread_word,
+    FIRST_LOCATION, FOREIGN_CODE_LOCATION, Loss, ROOT, SHARED_TID, TRUNCATED_LOCATION, counter_word, header_word,
+    reallocation_word, thread_word,
 };
-use heaptide_profile::{
-    End, Location, Mode, ModuleId, NodeId, Problem, Profile, Site, ThreadId, from_ledger,
-};
+use heaptide_profile::{End, Location, Mode, ModuleId, NodeId, Problem, Profile, Site, ThreadId, from_ledger};
 
 fn words() -> Vec<AtomicU64> {
     (0..1 << 18).map(|_| AtomicU64::new(0)).collect()
@@ -85,35 +83,17 @@ fn counters_of_all_threads_are_summed() {
         w.free(second, small, 40, 3, 5);
         w.free(first, small, 40, 1, 5);
         w.allocate(second, large, 5000, 1);
-        w.add(
-            w.counters(first, small) + counter_word!(temporary_or_samples),
-            2,
-        );
+        w.add(w.counters(first, small) + counter_word!(temporary_or_samples), 2);
         w.add(w.reallocations(second, large) + reallocation_word!(made), 1);
-        w.add(
-            w.reallocations(first, small) + reallocation_word!(away),
-            1,
-        );
+        w.add(w.reallocations(first, small) + reallocation_word!(away), 1);
         w.add(w.reallocations(second, large) + reallocation_word!(copied_bytes), 40);
     });
-    assert_eq!(
-        profile.strings[profile.modules[0].path.index()],
-        "/usr/bin/server"
-    );
-    assert_eq!(
-        profile.modules[0].build_id.as_deref(),
-        Some(&[0xab, 0xcd][..])
-    );
+    assert_eq!(profile.strings[profile.modules[0].path.index()], "/usr/bin/server");
+    assert_eq!(profile.modules[0].build_id.as_deref(), Some(&[0xab, 0xcd][..]));
     assert_eq!(profile.modules[0].base, 0x5000);
     let handler = &profile.nodes[profile.sites[0].node.unwrap().index()];
     let location = profile.locations[handler.location.index()];
-    assert_eq!(
-        location,
-        Location {
-            module: Some(ModuleId(0)),
-            offset: 0x20
-        }
-    );
+    assert_eq!(location, Location { module: Some(ModuleId(0)), offset: 0x20 });
     assert_eq!(profile.nodes[handler.parent.unwrap().index()].parent, None);
 
     let [small, large] = &profile.sites[..] else {
@@ -132,18 +112,10 @@ fn counters_of_all_threads_are_summed() {
     assert_eq!(totals.temporary_allocations, Some(2));
     assert_eq!(profile.recorder.events, 11 + 6 - 1);
 
-    let names: Vec<_> = profile
-        .threads
-        .iter()
-        .map(|thread| profile.strings[thread.name.index()].as_str())
-        .collect();
+    let names: Vec<_> = profile.threads.iter().map(|thread| profile.strings[thread.name.index()].as_str()).collect();
     assert_eq!(names, ["main", "a-name-of-16-byt"]);
     assert_eq!(profile.threads[1].frees, 3);
-    let shares: Vec<_> = profile
-        .thread_sites
-        .iter()
-        .map(|row| (row.thread, row.allocations, row.frees))
-        .collect();
+    let shares: Vec<_> = profile.thread_sites.iter().map(|row| (row.thread, row.allocations, row.frees)).collect();
     assert_eq!(shares, [(ThreadId(0), 10, 3), (ThreadId(1), 1, 3)]);
 }
 
@@ -231,13 +203,7 @@ fn what_is_not_there_is_named() {
     });
     assert_eq!(profile.totals.allocations, 3);
     let named: Vec<_> = problems.iter().map(|problem| problem.part).collect();
-    let expected = [
-        "ledger",
-        "code locations",
-        "call tree",
-        "call tree",
-        "sites",
-    ];
+    let expected = ["ledger", "code locations", "call tree", "call tree", "sites"];
     assert_eq!(named, expected, "{problems:?}");
     assert!(profile.nodes[0].truncated);
     assert_eq!(profile.sites[2].node, None);
@@ -261,39 +227,22 @@ fn peak_is_what_threads_held_then() {
             // Changed since: 20 blocks were made by the first thread, and the second had freed 2 of them.
             w.allocate(first, moved, 100, 20 + now_live / 100);
             w.set(w.counters(first, moved) + counter_word!(peak_epoch), 3);
-            w.set(
-                w.counters(first, moved) + counter_word!(live_bytes_at_peak),
-                2000,
-            );
+            w.set(w.counters(first, moved) + counter_word!(live_bytes_at_peak), 2000);
             w.free(second, moved, 100, 20, 0);
             w.set(w.counters(second, moved) + counter_word!(peak_epoch), 3);
             let freed = (-200_i64) as u64;
-            w.set(
-                w.counters(second, moved) + counter_word!(live_bytes_at_peak),
-                freed,
-            );
+            w.set(w.counters(second, moved) + counter_word!(live_bytes_at_peak), freed);
         })
     };
     let profile = held(0);
-    let at_peak = |profile: &Profile| -> Vec<u64> {
-        profile
-            .sites
-            .iter()
-            .map(|site| site.live_bytes_at_peak)
-            .collect()
-    };
+    let at_peak =
+        |profile: &Profile| -> Vec<u64> { profile.sites.iter().map(|site| site.live_bytes_at_peak).collect() };
     assert_eq!(at_peak(&profile), [40, 1800]);
-    assert_eq!(
-        (profile.totals.peak_live_bytes, profile.totals.peak_at_ms),
-        (2000, 77)
-    );
+    assert_eq!((profile.totals.peak_live_bytes, profile.totals.peak_at_ms), (2000, 77));
 
     let profile = held(10_000);
     assert_eq!(at_peak(&profile), [40, 10_000]);
-    assert_eq!(
-        (profile.totals.peak_live_bytes, profile.totals.peak_at_ms),
-        (10_040, 99)
-    );
+    assert_eq!((profile.totals.peak_live_bytes, profile.totals.peak_at_ms), (10_040, 99));
 }
 
 #[test]
@@ -311,17 +260,9 @@ fn sampled_counts_are_scaled_and_temporary_is_unknown() {
         w.set(at + counter_word!(temporary_or_samples), 3);
         w.live_block(0x10000, site, 100, 0);
     });
-    assert_eq!(
-        profile.recorder.mode,
-        Mode::Sampled {
-            interval_bytes: 1000
-        }
-    );
+    assert_eq!(profile.recorder.mode, Mode::Sampled { interval_bytes: 1000 });
     let site = &profile.sites[0];
-    assert_eq!(
-        (site.allocations, site.frees, site.samples),
-        (11, 4, Some(3))
-    );
+    assert_eq!((site.allocations, site.frees, site.samples), (11, 4, Some(3)));
     assert_eq!(site.temporary_allocations, None);
     assert_eq!(profile.totals.temporary_allocations, None);
     // 1 / (1 - exp(-0.1)) = 10.508 blocks.
@@ -343,12 +284,7 @@ fn threads_come_with_those_that_ended() {
         let node = w.node(ROOT, w.location(w.module(0x5000, b"a", b""), 1));
         let site = w.site(node, 8);
         // Block 1 is used by its first thread still, 2 by its second, 3 was used by one, 4 by two.
-        let blocks = [
-            w.thread(1, "main"),
-            w.thread(7, "new"),
-            w.thread(0, ""),
-            w.thread(0, ""),
-        ];
+        let blocks = [w.thread(1, "main"), w.thread(7, "new"), w.thread(0, ""), w.thread(0, "")];
         w.thread(SHARED_TID, "");
         w.past_thread(past(SHARED_TID, b"\0\0\0\0\0\0\0\0", 1000, 0));
         for (tid, allocations, block) in [(2, 3, 2), (3, 4, 3), (4, 5, 4), (5, 6, 4)] {
@@ -379,11 +315,7 @@ fn threads_come_with_those_that_ended() {
         (None, "several threads", None, 0),
     ];
     assert_eq!(rows, expected);
-    let shares: Vec<_> = profile
-        .thread_sites
-        .iter()
-        .map(|row| (row.thread.index(), row.allocations))
-        .collect();
+    let shares: Vec<_> = profile.thread_sites.iter().map(|row| (row.thread.index(), row.allocations)).collect();
     assert_eq!(shares, [(2, 4), (5, 10), (8, 31)]);
 }
 
@@ -401,11 +333,7 @@ fn only_the_largest_thread_sites_are_kept() {
         }
     });
     assert_eq!(profile.thread_sites.len(), 4096);
-    let least = profile
-        .thread_sites
-        .iter()
-        .map(|row| row.allocated_bytes)
-        .min();
+    let least = profile.thread_sites.iter().map(|row| row.allocated_bytes).min();
     assert_eq!(least, Some(2600 - (4096 - 2600) + 1));
 }
 
@@ -427,10 +355,7 @@ fn survivors_are_counted_by_age() {
     let [unknown, known] = &profile.survivors[..] else {
         panic!("{:?}", profile.survivors);
     };
-    assert_eq!(
-        (unknown.node, &unknown.ages[..]),
-        (None, &[(131_071, 1, 1)][..])
-    );
+    assert_eq!((unknown.node, &unknown.ages[..]), (None, &[(131_071, 1, 1)][..]));
     assert_eq!(known.node, Some(NodeId(0)));
     let large = (1 << 20) + 70_000;
     assert_eq!(known.ages, [(0, 1, 32), (1, 3, 32 + large), (1023, 1, 32)]);
@@ -457,20 +382,9 @@ fn series_come_with_what_is_known() {
                 open_files: UNKNOWN,
             });
             series.follow(t_ms as usize, node);
-            let point = TrackPoint {
-                t_ms,
-                live_bytes: 7,
-                live_allocations: 1,
-                allocations: 1,
-            };
+            let point = TrackPoint { t_ms, live_bytes: 7, live_allocations: 1, allocations: 1 };
             series.push_track(t_ms as usize, point);
-            series.push_track(
-                20,
-                TrackPoint {
-                    t_ms: t_ms + 1,
-                    ..point
-                },
-            );
+            series.push_track(20, TrackPoint { t_ms: t_ms + 1, ..point });
         }
     });
     let timeline = &profile.timeline;
@@ -479,10 +393,7 @@ fn series_come_with_what_is_known() {
     assert_eq!(timeline.pss_bytes, [None, None, None]);
     assert_eq!(timeline.cgroup_limit_bytes, Some(1 << 30));
     assert_eq!(profile.totals.peak_rss_bytes, Some(5020));
-    assert_eq!(
-        (profile.totals.peak_live_bytes, profile.totals.peak_at_ms),
-        (1000, 0)
-    );
+    assert_eq!((profile.totals.peak_live_bytes, profile.totals.peak_at_ms), (1000, 0));
     // Three tracks of one call path: the longest stands.
     assert_eq!(profile.tracks.len(), 1);
     assert_eq!(profile.tracks[0].t_ms, [20, 21]);

@@ -51,19 +51,11 @@ fn sound_words() -> Vec<u64> {
             threads: 1,
             open_files: 1,
         });
-        let point = TrackPoint {
-            t_ms,
-            live_bytes: 1,
-            live_allocations: 1,
-            allocations: 1,
-        };
+        let point = TrackPoint { t_ms, live_bytes: 1, live_allocations: 1, allocations: 1 };
         series.push_track(0, point);
     }
     let used = w.get(header_word!(used_bytes)) as usize / 8;
-    words[..used]
-        .iter()
-        .map(|word| word.load(Relaxed))
-        .collect()
+    words[..used].iter().map(|word| word.load(Relaxed)).collect()
 }
 
 /// Reads the words as a ledger, if they still begin as one.
@@ -111,9 +103,7 @@ proptest! {
 fn every_cut_is_survived_and_noticed() {
     let words = &*SOUND_WORDS;
     // The series fill most of it.
-    let cuts = (0..20_000)
-        .step_by(7)
-        .chain((20_000..words.len()).step_by(30_011));
+    let cuts = (0..20_000).step_by(7).chain((20_000..words.len()).step_by(30_011));
     for len in cuts {
         check(&words[..len]);
     }

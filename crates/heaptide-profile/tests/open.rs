@@ -20,10 +20,7 @@ fn write_ledger(path: &Path, pid: u32) {
     w.set(header_word!(pid), u64::from(pid));
     let node = w.node(ROOT, w.location(w.module(0x1000, b"a", b""), 1));
     w.allocate(w.thread(1, "main"), w.site(node, 24), 24, 2);
-    let bytes: Vec<u8> = words
-        .iter()
-        .flat_map(|word| word.load(Relaxed).to_le_bytes())
-        .collect();
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.load(Relaxed).to_le_bytes()).collect();
     fs::write(path, bytes).unwrap();
 }
 
@@ -67,12 +64,7 @@ fn what_cannot_be_read_says_why() {
     let why = |path: &Path| {
         let error = open(path).unwrap_err();
         let cause = std::error::Error::source(&error).map(ToString::to_string);
-        (
-            error
-                .to_string()
-                .replace(&path.display().to_string(), "FILE"),
-            cause,
-        )
+        (error.to_string().replace(&path.display().to_string(), "FILE"), cause)
     };
     let missing = why(&path);
     assert_eq!(missing.0, "cannot read FILE");
@@ -82,28 +74,17 @@ fn what_cannot_be_read_says_why() {
 
     for content in [&b""[..], b"HEAP", b"\x7fELF and more"] {
         fs::write(&path, content).unwrap();
-        assert_eq!(
-            why(&path).0,
-            "FILE is neither a Heaptide recording nor a ledger"
-        );
+        assert_eq!(why(&path).0, "FILE is neither a Heaptide recording nor a ledger");
     }
     fs::write(&path, b"HEAPTIDE and more").unwrap();
     assert_eq!(why(&path).0, "cannot read the recording FILE");
     assert!(matches!(open(&path), Err(OpenError::Recording { .. })));
     fs::write(&path, b"HTLEDGER and more").unwrap();
-    assert!(
-        why(&path)
-            .0
-            .ends_with("it is shorter than a ledger's header")
-    );
+    assert!(why(&path).0.ends_with("it is shorter than a ledger's header"));
 
     write_ledger(&path, 1);
     let mut bytes = fs::read(&path).unwrap();
     bytes[8] = 9;
     fs::write(&path, &bytes).unwrap();
-    assert!(
-        why(&path)
-            .0
-            .contains("a newer Heaptide wrote it, in version 9")
-    );
+    assert!(why(&path).0.contains("a newer Heaptide wrote it, in version 9"));
 }

@@ -5,9 +5,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use heaptide_profile::file::{
-    Existing, FORMAT_VERSION, ReadError, WriteError, decode, encode, write,
-};
+use heaptide_profile::file::{Existing, FORMAT_VERSION, ReadError, WriteError, decode, encode, write};
 use heaptide_profile::{Problem, Profile};
 use proptest::prelude::*;
 use support::{Dice, assert_followable, sample};
@@ -81,9 +79,7 @@ fn every_cut_is_noticed() {
 
 /// Where each section's header begins.
 fn sections(bytes: &[u8]) -> Vec<usize> {
-    (0..bytes.len())
-        .filter(|at| bytes[*at..].starts_with(b"\x89HTSECT\n"))
-        .collect()
+    (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"\x89HTSECT\n")).collect()
 }
 
 #[test]
@@ -136,10 +132,7 @@ fn problems_name_the_part() {
     let (_, problems) = decode(&bytes[..cut]).unwrap();
     let parts: Vec<_> = problems.iter().map(|problem| problem.part).collect();
     assert_eq!(parts[..3], ["sites", "file", "sites"], "{problems:?}");
-    let survivors = Problem {
-        part: "survivors",
-        cause: "not there".to_owned(),
-    };
+    let survivors = Problem { part: "survivors", cause: "not there".to_owned() };
     assert!(problems.contains(&survivors));
     assert_eq!(survivors.to_string(), "survivors: not there");
 }
@@ -151,15 +144,10 @@ fn a_newer_format_is_refused_with_the_version_that_reads_it() {
     bytes[16..22].copy_from_slice(b"7.8.9\0");
     let check = bytes[..56]
         .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     bytes[56..64].copy_from_slice(&check.to_le_bytes());
     let error = decode(&bytes).unwrap_err();
-    let expected = ReadError::Newer {
-        version: 2,
-        writer: "7.8.9".to_owned(),
-    };
+    let expected = ReadError::Newer { version: 2, writer: "7.8.9".to_owned() };
     assert_eq!(error, expected);
     assert!(error.to_string().contains("Use Heaptide 7.8.9 or newer"));
 }
@@ -177,10 +165,7 @@ fn other_bytes_are_no_recording() {
 #[test]
 fn golden_file_of_format_1_opens() {
     if std::env::var_os("HEAPTIDE_WRITE_GOLDEN").is_some() {
-        let start = format!(
-            "{}/tests/golden/format-{FORMAT_VERSION}",
-            env!("CARGO_MANIFEST_DIR")
-        );
+        let start = format!("{}/tests/golden/format-{FORMAT_VERSION}", env!("CARGO_MANIFEST_DIR"));
         let json = serde_json::to_string_pretty(&sample()).unwrap();
         fs::write(format!("{start}.heaptide"), encode(&sample()).unwrap()).unwrap();
         fs::write(format!("{start}.json"), json).unwrap();
@@ -207,15 +192,9 @@ fn a_file_is_private_and_never_replaced_unasked() {
     assert_eq!(decode(&fs::read(&path).unwrap()).unwrap().0, profile);
 
     write(&path, &Profile::default(), Existing::Replace).unwrap();
-    assert_eq!(
-        decode(&fs::read(&path).unwrap()).unwrap().0,
-        Profile::default()
-    );
+    assert_eq!(decode(&fs::read(&path).unwrap()).unwrap().0, Profile::default());
 
     let missing = folder.path().join("missing/x.heaptide");
-    assert!(matches!(
-        write(&missing, &profile, Existing::Keep),
-        Err(WriteError::Io { .. })
-    ));
+    assert!(matches!(write(&missing, &profile, Existing::Keep), Err(WriteError::Io { .. })));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -52,12 +52,7 @@ pub(crate) fn user_cache_dir() -> Option<PathBuf> {
     std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .and_then(absolute)
-        .or_else(|| {
-            std::env::var_os("HOME")
-                .map(PathBuf::from)
-                .and_then(absolute)
-                .map(|home| home.join(".cache"))
-        })
+        .or_else(|| std::env::var_os("HOME").map(PathBuf::from).and_then(absolute).map(|home| home.join(".cache")))
 }
 
 /// What the cache knows of `build_id`.
@@ -73,21 +68,12 @@ pub(crate) fn read(dir: &Path, build_id: &[u8]) -> Option<Cached> {
 /// Replaces what the cache knows of `build_id`. Several writers at once are fine: the last one stays, whole.
 pub(crate) fn write(dir: &Path, build_id: &[u8], cached: &Cached) -> io::Result<()> {
     static TEMPORARY: AtomicU64 = AtomicU64::new(0);
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let path = file_path(dir, build_id);
     let serial = TEMPORARY.fetch_add(1, Ordering::Relaxed);
     let temporary = path.with_extension(format!("{}-{serial}.{EXTENSION}", std::process::id()));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)?;
-    let written = file
-        .write_all(&encode(cached, build_id))
-        .and_then(|()| fs::rename(&temporary, &path));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    let written = file.write_all(&encode(cached, build_id)).and_then(|()| fs::rename(&temporary, &path));
     if written.is_err() {
         // The error that is returned says more than that of tidying up.
         let _ = fs::remove_file(&temporary);
@@ -103,12 +89,7 @@ fn file_path(dir: &Path, build_id: &[u8]) -> PathBuf {
 fn prune(dir: &Path) -> io::Result<()> {
     let mut files: Vec<_> = fs::read_dir(dir)?
         .filter_map(Result::ok)
-        .filter(|entry| {
-            entry
-                .path()
-                .extension()
-                .is_some_and(|extension| extension == EXTENSION)
-        })
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == EXTENSION))
         .filter_map(|entry| {
             let found = entry.metadata().ok().filter(fs::Metadata::is_file)?;
             Some((found.modified().ok()?, found.len(), entry.path()))
@@ -142,14 +123,8 @@ fn encode(cached: &Cached, build_id: &[u8]) -> Vec<u8> {
                 })
             };
             put(&mut locations, id(&frame.function));
-            put(
-                &mut locations,
-                frame.file.as_deref().map_or(0, |file| id(file) + 1),
-            );
-            put(
-                &mut locations,
-                frame.line.map_or(0, |line| u64::from(line) + 1),
-            );
+            put(&mut locations, frame.file.as_deref().map_or(0, |file| id(file) + 1));
+            put(&mut locations, frame.line.map_or(0, |line| u64::from(line) + 1));
             put(&mut locations, u64::from(frame.inlined));
         }
     }
@@ -174,19 +149,14 @@ fn decode(file: &[u8], build_id: &[u8]) -> Option<Cached> {
     let rest = file.strip_prefix(MAGIC)?;
     let (version, rest) = rest.split_first_chunk()?;
     let (checksum, payload) = rest.split_first_chunk()?;
-    if u32::from_le_bytes(*version) != VERSION
-        || u32::from_le_bytes(*checksum) != crc32fast::hash(payload)
-    {
+    if u32::from_le_bytes(*version) != VERSION || u32::from_le_bytes(*checksum) != crc32fast::hash(payload) {
         return None;
     }
     let mut input = Input(payload);
     if input.bytes()? != build_id {
         return None;
     }
-    let mut cached = Cached {
-        fingerprint: input.string()?.to_owned(),
-        frames: BTreeMap::new(),
-    };
+    let mut cached = Cached { fingerprint: input.string()?.to_owned(), frames: BTreeMap::new() };
     let mut strings: Vec<Rc<str>> = Vec::new();
     for _ in 0..input.number()? {
         strings.push(Rc::from(input.string()?));
@@ -266,22 +236,10 @@ mod tests {
             line,
             inlined,
         };
-        let inner = frame(
-            "alloc::vec::Vec<T>::push",
-            Some("/rustc/vec.rs"),
-            Some(7),
-            true,
-        );
+        let inner = frame("alloc::vec::Vec<T>::push", Some("/rustc/vec.rs"), Some(7), true);
         let outer = frame("main", Some("/src/main.rs"), None, false);
-        let frames = [
-            (0x10, vec![inner, outer.clone()]),
-            (0x7fff_ffff_ffff, vec![outer]),
-            (0, vec![]),
-        ];
-        Cached {
-            fingerprint: "/bin/a 10 1.000000002\n".to_owned(),
-            frames: frames.into(),
-        }
+        let frames = [(0x10, vec![inner, outer.clone()]), (0x7fff_ffff_ffff, vec![outer]), (0, vec![])];
+        Cached { fingerprint: "/bin/a 10 1.000000002\n".to_owned(), frames: frames.into() }
     }
 
     #[test]

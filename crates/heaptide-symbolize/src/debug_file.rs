@@ -20,36 +20,26 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// The separate debug file of `file`, if there is one that belongs to it.
 pub(crate) fn find(file: &ElfFile, debug_dirs: &[PathBuf]) -> Option<ElfFile> {
     let build_id = file.build_id();
-    if let Some(found) = build_id
-        .as_deref()
-        .and_then(|id| by_build_id(id, debug_dirs))
-    {
+    if let Some(found) = build_id.as_deref().and_then(|id| by_build_id(id, debug_dirs)) {
         return Some(found);
     }
     let object = file.object()?;
     let (name, checksum) = object.gnu_debuglink().ok()??;
-    linked_places(file, name, debug_dirs)
-        .into_iter()
-        .find_map(|path| {
-            let found = ElfFile::open(&path).ok()?;
-            let belongs = match (&build_id, found.build_id()) {
-                (Some(ours), Some(theirs)) => *ours == theirs,
-                _ => crc32fast::hash(found.bytes()) == checksum,
-            };
-            belongs.then_some(found)
-        })
+    linked_places(file, name, debug_dirs).into_iter().find_map(|path| {
+        let found = ElfFile::open(&path).ok()?;
+        let belongs = match (&build_id, found.build_id()) {
+            (Some(ours), Some(theirs)) => *ours == theirs,
+            _ => crc32fast::hash(found.bytes()) == checksum,
+        };
+        belongs.then_some(found)
+    })
 }
 
 /// The file that holds what `debug_file` shares with others (made by `dwz`).
 pub(crate) fn find_shared(debug_file: &ElfFile, debug_dirs: &[PathBuf]) -> Option<ElfFile> {
     let object = debug_file.object()?;
     let (name, build_id) = object.gnu_debugaltlink().ok()??;
-    let beside = debug_file
-        .path
-        .canonicalize()
-        .ok()?
-        .parent()?
-        .join(OsStr::from_bytes(name));
+    let beside = debug_file.path.canonicalize().ok()?.parent()?.join(OsStr::from_bytes(name));
     ElfFile::open(&beside)
         .ok()
         .filter(|found| found.build_id().as_deref() == Some(build_id))
@@ -57,14 +47,9 @@ pub(crate) fn find_shared(debug_file: &ElfFile, debug_dirs: &[PathBuf]) -> Optio
 }
 
 fn by_build_id(build_id: &[u8], debug_dirs: &[PathBuf]) -> Option<ElfFile> {
-    let (first, rest) = build_id
-        .split_first()
-        .filter(|(_, rest)| !rest.is_empty())?;
-    let in_dirs = debug_dirs.iter().map(|dir| {
-        dir.join(".build-id")
-            .join(hex(&[*first]))
-            .join(format!("{}.debug", hex(rest)))
-    });
+    let (first, rest) = build_id.split_first().filter(|(_, rest)| !rest.is_empty())?;
+    let in_dirs =
+        debug_dirs.iter().map(|dir| dir.join(".build-id").join(hex(&[*first])).join(format!("{}.debug", hex(rest))));
     let downloaded = debuginfod_cache().map(|dir| dir.join(hex(build_id)).join("debuginfo"));
     in_dirs
         .chain(downloaded)
@@ -82,11 +67,7 @@ fn linked_places(file: &ElfFile, name: &[u8], debug_dirs: &[PathBuf]) -> Vec<Pat
     };
     let mut places = vec![dir.join(name), dir.join(".debug").join(name)];
     for debug_dir in debug_dirs {
-        places.push(
-            debug_dir
-                .join(dir.strip_prefix("/").unwrap_or(dir))
-                .join(name),
-        );
+        places.push(debug_dir.join(dir.strip_prefix("/").unwrap_or(dir)).join(name));
         places.push(debug_dir.join(name));
     }
     places.retain(|place| *place != real);

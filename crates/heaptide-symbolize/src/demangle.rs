@@ -19,8 +19,7 @@ pub(crate) fn demangle(linked: &[u8]) -> String {
     let linked = without_clone(&linked);
     let mut out = Bounded::default();
     let done = if is_rust(linked) {
-        rustc_demangle::try_demangle(linked)
-            .is_ok_and(|name| write!(out, "{name:#}").is_ok() || out.full)
+        rustc_demangle::try_demangle(linked).is_ok_and(|name| write!(out, "{name:#}").is_ok() || out.full)
     } else if linked.starts_with("_Z") {
         demangle_cpp(linked, &mut out)
     } else {
@@ -41,11 +40,8 @@ pub(crate) fn is_mangled(linked: &[u8]) -> bool {
 }
 
 fn without_clone(linked: &str) -> &str {
-    let clone = linked.match_indices('.').find(|(at, _)| {
-        CLONES
-            .iter()
-            .any(|clone| linked[at + 1..].starts_with(clone))
-    });
+    let clone =
+        linked.match_indices('.').find(|(at, _)| CLONES.iter().any(|clone| linked[at + 1..].starts_with(clone)));
     clone.map_or(linked, |(at, _)| &linked[..at])
 }
 
@@ -55,10 +51,7 @@ fn demangle_cpp(linked: &str, out: &mut Bounded) -> bool {
         return false;
     };
     let writing = cpp_demangle::DemangleOptions::new().recursion_limit(NESTING_MAX);
-    symbol
-        .structured_demangle(&mut Unstructured(out), &writing)
-        .is_ok()
-        || out.full
+    symbol.structured_demangle(&mut Unstructured(out), &writing).is_ok() || out.full
 }
 
 /// Rust's names are `_R…`, or C++-like ones that end with a hash.
@@ -90,10 +83,7 @@ impl Write for Bounded {
             return Ok(());
         }
         if !self.full {
-            let cut = (0..=room)
-                .rev()
-                .find(|&at| piece.is_char_boundary(at))
-                .unwrap_or(0);
+            let cut = (0..=room).rev().find(|&at| piece.is_char_boundary(at)).unwrap_or(0);
             self.text.push_str(&piece[..cut]);
             self.text.push('…');
             self.full = true;
@@ -121,33 +111,21 @@ mod tests {
 
     #[test]
     fn rust_names_lose_their_hash() {
-        check(
-            "_ZN4core3fmt9Formatter3pad17h0123456789abcdefE",
-            "core::fmt::Formatter::pad",
-        );
-        check(
-            "_ZN4core3fmt9Formatter3pad17h0123456789abcdefE.llvm.42",
-            "core::fmt::Formatter::pad",
-        );
+        check("_ZN4core3fmt9Formatter3pad17h0123456789abcdefE", "core::fmt::Formatter::pad");
+        check("_ZN4core3fmt9Formatter3pad17h0123456789abcdefE.llvm.42", "core::fmt::Formatter::pad");
         check(
             "_ZN63_$LT$alloc..vec..Vec$LT$T$GT$$u20$as$u20$core..clone..Clone$GT$5clone17h0123456789abcdefE",
             "<alloc::vec::Vec<T> as core::clone::Clone>::clone",
         );
         check("_RNvC6_123foo3bar", "123foo::bar");
-        check(
-            "_RNCNvCs1234_7mycrate4main0B3_",
-            "mycrate::main::{closure#0}",
-        );
+        check("_RNCNvCs1234_7mycrate4main0B3_", "mycrate::main::{closure#0}");
     }
 
     #[test]
     fn cpp_names_keep_their_parameters() {
         check("_ZN3foo3barEv", "foo::bar()");
         check("_Znwm", "operator new(unsigned long)");
-        check(
-            "_ZNSt6vectorIiSaIiEE9push_backEOi",
-            "std::vector<int, std::allocator<int> >::push_back(int&&)",
-        );
+        check("_ZNSt6vectorIiSaIiEE9push_backEOi", "std::vector<int, std::allocator<int> >::push_back(int&&)");
     }
 
     #[test]
@@ -182,10 +160,7 @@ mod tests {
             linked.push_str(&format!("S_IS{digit}_S{digit}_E"));
         }
         let name = demangle(linked.as_bytes());
-        assert!(
-            name.starts_with("f(a<int, int>, a<a<int, int>, a<int, int> >"),
-            "{name}"
-        );
+        assert!(name.starts_with("f(a<int, int>, a<a<int, int>, a<int, int> >"), "{name}");
         assert!(name.len() <= NAME_BYTES_MAX + '…'.len_utf8() && name.ends_with('…'));
     }
 
@@ -193,8 +168,6 @@ mod tests {
     fn deep_nesting_is_no_deep_recursion() {
         let linked = format!("_Z1f{}i", "P".repeat(100_000));
         assert!(demangle(linked.as_bytes()).starts_with("_Z1fPPP"));
-        assert!(
-            demangle(format!("_RNv{}", "N".repeat(100_000)).as_bytes()).len() <= NAME_BYTES_MAX + 3
-        );
+        assert!(demangle(format!("_RNv{}", "N".repeat(100_000)).as_bytes()).len() <= NAME_BYTES_MAX + 3);
     }
 }

@@ -25,13 +25,9 @@ pub(crate) struct ElfFile {
 impl ElfFile {
     /// Opens a regular file that is ELF.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let file = Self {
-            path: path.to_path_buf(),
-            bytes: mapping::map(path)?,
-        };
+        let file = Self { path: path.to_path_buf(), bytes: mapping::map(path)? };
         let invalid = |error: &str| io::Error::new(io::ErrorKind::InvalidData, error);
-        let object =
-            object::File::parse(&*file.bytes).map_err(|error| invalid(&error.to_string()))?;
+        let object = object::File::parse(&*file.bytes).map_err(|error| invalid(&error.to_string()))?;
         if unpacked_bytes(&object).is_none() {
             return Err(invalid("a compressed section claims an impossible size"));
         }
@@ -55,19 +51,13 @@ impl ElfFile {
 
     /// Whether the file itself holds DWARF.
     pub(crate) fn has_dwarf(&self) -> bool {
-        self.object()
-            .and_then(|object| Some(object.section_by_name(".debug_info")?.size() > 0))
-            .unwrap_or(false)
+        self.object().and_then(|object| Some(object.section_by_name(".debug_info")?.size() > 0)).unwrap_or(false)
     }
 }
 
 /// The address in the file that a module's base stands for: the page of its lowest segment.
 pub(crate) fn lowest_page(object: &object::File<'_>) -> u64 {
-    let lowest = object
-        .segments()
-        .map(|segment| segment.address())
-        .min()
-        .unwrap_or(0);
+    let lowest = object.segments().map(|segment| segment.address()).min().unwrap_or(0);
     lowest & !(PAGE_BYTES - 1)
 }
 
@@ -81,9 +71,7 @@ fn unpacked_bytes(object: &object::File<'_>) -> Option<u64> {
         };
         if range.format != CompressionFormat::None {
             let possible = range.compressed_size.saturating_mul(COMPRESSION_MAX);
-            total = total
-                .checked_add(range.uncompressed_size)
-                .filter(|_| range.uncompressed_size <= possible)?;
+            total = total.checked_add(range.uncompressed_size).filter(|_| range.uncompressed_size <= possible)?;
         }
     }
     (total <= UNPACKED_BYTES_MAX).then_some(total)

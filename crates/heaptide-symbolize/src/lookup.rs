@@ -59,12 +59,7 @@ struct Tables<'d> {
 impl<'d> Tables<'d> {
     /// The linked name.
     fn name(&self, address: u64) -> Option<&'d [u8]> {
-        let tables = self.tables.get_or_init(|| {
-            self.objects
-                .iter()
-                .map(|object| SymbolTable::read(object))
-                .collect()
-        });
+        let tables = self.tables.get_or_init(|| self.objects.iter().map(|object| SymbolTable::read(object)).collect());
         tables.iter().find_map(|table| table.name(address))
     }
 }
@@ -91,25 +86,12 @@ impl<'d> Lookup<'d> {
         dwarf_object: Option<&'d object::File<'d>>,
         objects: Vec<&'d object::File<'d>>,
     ) -> Self {
-        let tables = Tables {
-            objects,
-            tables: OnceCell::new(),
-        };
-        Self {
-            dwarf,
-            dwarf_object,
-            split: OnceCell::new(),
-            tables,
-        }
+        let tables = Tables { objects, tables: OnceCell::new() };
+        Self { dwarf, dwarf_object, split: OnceCell::new(), tables }
     }
 
     /// The frames of each offset of `offsets`, told one by one; `base` is the address of offset 0 in the files.
-    pub(crate) fn resolve_all(
-        &self,
-        base: u64,
-        offsets: &[u64],
-        mut tell: impl FnMut(u64, Resolved),
-    ) {
+    pub(crate) fn resolve_all(&self, base: u64, offsets: &[u64], mut tell: impl FnMut(u64, Resolved)) {
         let mut strings = Strings::default();
         for &offset in offsets {
             tell(offset, self.resolve(base, offset, &mut strings));
@@ -118,19 +100,11 @@ impl<'d> Lookup<'d> {
 
     /// `offset` is a return address: the call stands just before it.
     fn resolve(&self, base: u64, offset: u64, strings: &mut Strings) -> Resolved {
-        let call = offset
-            .checked_sub(1)
-            .and_then(|offset| base.checked_add(offset));
+        let call = offset.checked_sub(1).and_then(|offset| base.checked_add(offset));
         let Some(address) = call else {
-            return Resolved {
-                frames: Vec::new(),
-                split_missing: false,
-            };
+            return Resolved { frames: Vec::new(), split_missing: false };
         };
-        let DwarfFrames {
-            mut frames,
-            named_plainly,
-        } = self.dwarf_frames(address, strings).unwrap_or_default();
+        let DwarfFrames { mut frames, named_plainly } = self.dwarf_frames(address, strings).unwrap_or_default();
         let mut split_missing = false;
         match frames.last_mut() {
             Some(physical) if &*physical.function == NO_NAME => {
@@ -141,10 +115,7 @@ impl<'d> Lookup<'d> {
             }
             // DWARF calls a C++ lambda `operator()`, and line tables have no paths; the linked name says more.
             Some(physical) if named_plainly => {
-                let linked = self
-                    .tables
-                    .name(address)
-                    .filter(|linked| is_mangled(linked));
+                let linked = self.tables.name(address).filter(|linked| is_mangled(linked));
                 if let Some(linked) = linked {
                     physical.function = strings.get(&demangle(linked));
                 }
@@ -157,10 +128,7 @@ impl<'d> Lookup<'d> {
                 inlined: false,
             })),
         }
-        Resolved {
-            frames,
-            split_missing,
-        }
+        Resolved { frames, split_missing }
     }
 
     fn dwarf_frames(&self, address: u64, strings: &mut Strings) -> Option<DwarfFrames> {
@@ -168,28 +136,16 @@ impl<'d> Lookup<'d> {
         let mut frames = Vec::new();
         let mut named_plainly = false;
         while let Ok(Some(frame)) = found.next() {
-            let linked = frame
-                .function
-                .as_ref()
-                .and_then(|function| function.name.to_slice().ok());
+            let linked = frame.function.as_ref().and_then(|function| function.name.to_slice().ok());
             named_plainly = linked.as_ref().is_some_and(|linked| !is_mangled(linked));
             let function = linked.map(|linked| demangle(&linked));
             let file = frame.location.as_ref().and_then(|location| location.file);
-            let line = frame
-                .location
-                .as_ref()
-                .and_then(|location| location.line)
-                .filter(|&line| line > 0);
+            let line = frame.location.as_ref().and_then(|location| location.line).filter(|&line| line > 0);
             if frames.len() >= FRAMES_MAX {
                 frames.pop();
             }
             frames.push(SourceFrame {
-                function: strings.get(
-                    function
-                        .as_deref()
-                        .filter(|name| !name.is_empty())
-                        .unwrap_or(NO_NAME),
-                ),
+                function: strings.get(function.as_deref().filter(|name| !name.is_empty()).unwrap_or(NO_NAME)),
                 file: file.map(|file| strings.get(file)),
                 line,
                 inlined: true,
@@ -198,26 +154,17 @@ impl<'d> Lookup<'d> {
         let physical = frames.last_mut()?;
         physical.inlined = false;
         let says_something = &*physical.function != NO_NAME || physical.line.is_some();
-        says_something.then_some(DwarfFrames {
-            frames,
-            named_plainly,
-        })
+        says_something.then_some(DwarfFrames { frames, named_plainly })
     }
 
     /// Whether functions are described elsewhere, in `.dwo` files or a `.dwp`.
     fn is_split(&self) -> bool {
-        *self.split.get_or_init(|| {
-            self.dwarf_object
-                .is_some_and(|object| has_skeletons(object).unwrap_or(false))
-        })
+        *self.split.get_or_init(|| self.dwarf_object.is_some_and(|object| has_skeletons(object).unwrap_or(false)))
     }
 }
 
 fn has_skeletons(object: &object::File<'_>) -> Option<bool> {
-    let section = object
-        .section_by_name(".debug_info")?
-        .uncompressed_data()
-        .ok()?;
+    let section = object.section_by_name(".debug_info")?.uncompressed_data().ok()?;
     let has_addresses = object.section_by_name(".debug_addr").is_some();
     let info = gimli::DebugInfo::new(&section, gimli::RunTimeEndian::default());
     let mut units = info.units();

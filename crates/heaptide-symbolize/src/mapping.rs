@@ -13,10 +13,7 @@ use memmap2::Mmap;
 /// Maps a regular file read-only.
 pub(crate) fn map(path: &Path) -> io::Result<Mmap> {
     if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not a regular file",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     let file = File::open(path)?;
     // SAFETY: the mapping is read-only and owned by the returned value. As in every debugger, the bytes are the

@@ -22,11 +22,7 @@ pub(crate) struct ModuleFiles {
 impl ModuleFiles {
     /// Opens a module's file; its debug files are looked for by [`find_debug_files`](Self::find_debug_files).
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            main: ElfFile::open(path)?,
-            debug: None,
-            shared: None,
-        })
+        Ok(Self { main: ElfFile::open(path)?, debug: None, shared: None })
     }
 
     /// GNU build id of the file.
@@ -39,9 +35,7 @@ impl ModuleFiles {
         if !self.main.has_dwarf() {
             self.debug = debug_file::find(&self.main, debug_dirs);
         }
-        self.shared = self
-            .dwarf_file()
-            .and_then(|file| debug_file::find_shared(file, debug_dirs));
+        self.shared = self.dwarf_file().and_then(|file| debug_file::find_shared(file, debug_dirs));
     }
 
     /// Whether any of the files holds DWARF.
@@ -54,21 +48,10 @@ impl ModuleFiles {
         let files = [Some(&self.main), self.debug.as_ref(), self.shared.as_ref()];
         let package = self.dwarf_file().map(|file| package_path(&file.path));
         let mut text = String::new();
-        for path in files
-            .into_iter()
-            .flatten()
-            .map(|file| &file.path)
-            .chain(package.as_ref())
-        {
+        for path in files.into_iter().flatten().map(|file| &file.path).chain(package.as_ref()) {
             if let Ok(found) = fs::metadata(path) {
                 let modified = (found.mtime(), found.mtime_nsec());
-                text.push_str(&format!(
-                    "{} {} {}.{:09}\n",
-                    path.display(),
-                    found.len(),
-                    modified.0,
-                    modified.1
-                ));
+                text.push_str(&format!("{} {} {}.{:09}\n", path.display(), found.len(), modified.0, modified.1));
             }
         }
         text
@@ -80,24 +63,13 @@ impl ModuleFiles {
             return;
         };
         let debug = self.debug.as_ref().and_then(ElfFile::object);
-        let dwarf_object = if self.main.has_dwarf() {
-            Some(&main)
-        } else {
-            debug.as_ref()
-        };
+        let dwarf_object = if self.main.has_dwarf() { Some(&main) } else { debug.as_ref() };
         let objects = debug.iter().chain([&main]).collect();
-        Lookup::new(self.loader(), dwarf_object, objects).resolve_all(
-            lowest_page(&main),
-            offsets,
-            tell,
-        );
+        Lookup::new(self.loader(), dwarf_object, objects).resolve_all(lowest_page(&main), offsets, tell);
     }
 
     fn dwarf_file(&self) -> Option<&ElfFile> {
-        [Some(&self.main), self.debug.as_ref()]
-            .into_iter()
-            .flatten()
-            .find(|file| file.has_dwarf())
+        [Some(&self.main), self.debug.as_ref()].into_iter().flatten().find(|file| file.has_dwarf())
     }
 
     fn loader(&self) -> Option<Loader> {

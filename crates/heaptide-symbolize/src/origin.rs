@@ -54,8 +54,7 @@ pub fn classify(function: &str, file: Option<&str>, module: &str) -> Origin {
         FunctionPath::Cpp { path } => by_cpp_path(path).or_else(place),
         FunctionPath::Rust { path, as_trait } => by_rust_path(path, as_trait).or_else(|| {
             // A function from elsewhere that shows a line of the library got it from inlined code.
-            let from_elsewhere =
-                file.is_none_or(|file| !file.contains(known::RUST_LIBRARY_DEPENDENCIES));
+            let from_elsewhere = file.is_none_or(|file| !file.contains(known::RUST_LIBRARY_DEPENDENCIES));
             place().filter(|&place| place == Origin::Dependency || !from_elsewhere)
         }),
     };
@@ -69,10 +68,7 @@ pub fn classify(function: &str, file: Option<&str>, module: &str) -> Origin {
 pub fn crate_or_module_name(function: &str, file: Option<&str>, module: &str) -> String {
     let named = FunctionPath::parse(function, file).crate_name();
     let from_file = || file.filter(|_| is_rust(file)).and_then(path::crate_of_file);
-    match named
-        .map(str::to_owned)
-        .or_else(|| Some(from_file()?.replace('-', "_")))
-    {
+    match named.map(str::to_owned).or_else(|| Some(from_file()?.replace('-', "_"))) {
         Some(name) => name,
         None => file_name(module).to_owned(),
     }
@@ -84,8 +80,7 @@ fn is_rust(file: Option<&str>) -> bool {
 
 fn by_rust_path(path: &str, as_trait: Option<&str>) -> Option<Origin> {
     // An allocator of the program's choice is still an allocator.
-    let hands_out =
-        as_trait.is_some_and(|implemented| within(implemented, &known::RUST_ALLOCATOR_TRAITS));
+    let hands_out = as_trait.is_some_and(|implemented| within(implemented, &known::RUST_ALLOCATOR_TRAITS));
     if hands_out || within(path, &known::RUST_ALLOCATOR) {
         return Some(Origin::Allocator);
     }
@@ -94,28 +89,18 @@ fn by_rust_path(path: &str, as_trait: Option<&str>) -> Option<Origin> {
         return Some(Origin::Runtime);
     }
     match path::first_segment(path) {
-        "__rustc" => {
-            by_rust_symbol(path.trim_start_matches("__rustc::")).or(Some(Origin::Standard))
-        }
-        name => known::RUST_LIBRARY
-            .contains(&name)
-            .then_some(Origin::Standard),
+        "__rustc" => by_rust_symbol(path.trim_start_matches("__rustc::")).or(Some(Origin::Standard)),
+        name => known::RUST_LIBRARY.contains(&name).then_some(Origin::Standard),
     }
 }
 
 fn by_rust_symbol(name: &str) -> Option<Origin> {
-    known::RUST_ALLOCATOR_SYMBOLS
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
-        .then_some(Origin::Allocator)
+    known::RUST_ALLOCATOR_SYMBOLS.iter().any(|prefix| name.starts_with(prefix)).then_some(Origin::Allocator)
 }
 
 fn by_cpp_path(path: &str) -> Option<Origin> {
     let head = path.split(['(', '[']).next().unwrap_or(path);
-    if head.starts_with("operator new")
-        || head.starts_with("operator delete")
-        || within(head, &known::CPP_ALLOCATOR)
-    {
+    if head.starts_with("operator new") || head.starts_with("operator delete") || within(head, &known::CPP_ALLOCATOR) {
         return Some(Origin::Allocator);
     }
     if within(head, &["std::thread"]) {
@@ -125,13 +110,8 @@ fn by_cpp_path(path: &str) -> Option<Origin> {
 }
 
 fn by_c_name(name: &str, file: Option<&str>, module: &str) -> Option<Origin> {
-    let without_prefix = known::MALLOC_PREFIXES
-        .iter()
-        .filter_map(|prefix| name.strip_prefix(prefix));
-    if without_prefix
-        .chain([name])
-        .any(|name| known::MALLOC_FAMILY.contains(&name))
-    {
+    let without_prefix = known::MALLOC_PREFIXES.iter().filter_map(|prefix| name.strip_prefix(prefix));
+    if without_prefix.chain([name]).any(|name| known::MALLOC_FAMILY.contains(&name)) {
         return Some(Origin::Allocator);
     }
     // A program may have a function of such a name itself; then it has a file outside of libc.
@@ -149,14 +129,9 @@ fn by_file(file: &str) -> Option<Origin> {
         if lies_in(&known::ALLOCATOR_FILES) {
             return Some(Origin::Allocator);
         }
-        return Some(if lies_in(&known::RUNTIME_FILES) {
-            Origin::Runtime
-        } else {
-            Origin::Standard
-        });
+        return Some(if lies_in(&known::RUNTIME_FILES) { Origin::Runtime } else { Origin::Standard });
     }
-    (lies_in(&known::DEPENDENCY_PLACES) || file.starts_with("/usr/include/"))
-        .then_some(Origin::Dependency)
+    (lies_in(&known::DEPENDENCY_PLACES) || file.starts_with("/usr/include/")).then_some(Origin::Dependency)
 }
 
 fn by_module(module: &str) -> Option<Origin> {
@@ -177,26 +152,17 @@ fn by_module(module: &str) -> Option<Origin> {
     if known::STANDARD_MODULES.contains(&stem) {
         return Some(Origin::Standard);
     }
-    known::LIBRARY_DIRS
-        .iter()
-        .any(|dir| module.starts_with(dir))
-        .then_some(Origin::Dependency)
+    known::LIBRARY_DIRS.iter().any(|dir| module.starts_with(dir)).then_some(Origin::Dependency)
 }
 
 /// Whether `path` is one of `places` or inside of it.
 fn within(path: &str, places: &[&str]) -> bool {
     let inside = |rest: &str| rest.is_empty() || rest.starts_with("::") || rest.starts_with('<');
-    places
-        .iter()
-        .any(|place| path.strip_prefix(place).is_some_and(inside))
+    places.iter().any(|place| path.strip_prefix(place).is_some_and(inside))
 }
 
 fn file_name(module: &str) -> &str {
-    module
-        .rsplit('/')
-        .next()
-        .filter(|name| !name.is_empty())
-        .unwrap_or(module)
+    module.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(module)
 }
 
 #[cfg(test)]

@@ -49,12 +49,16 @@ impl Problem {
             Cause::Unreadable { .. } => "make the file readable".to_owned(),
             Cause::Replaced { .. } => "symbolize with the binary that was recorded, or record again".to_owned(),
             Cause::NoDebugInfo if self.is_system_module() => match &self.build_id {
-                Some(id) => format!("install its debug symbols (a -dbgsym package), or run `debuginfod-find debuginfo {id}`"),
+                Some(id) => {
+                    format!("install its debug symbols (a -dbgsym package), or run `debuginfod-find debuginfo {id}`")
+                }
                 None => "install its debug symbols (a -dbgsym package)".to_owned(),
             },
-            Cause::NoDebugInfo => "build with debug = \"limited\" in the Cargo profile (\"line-tables-only\" shortens the \
+            Cause::NoDebugInfo => {
+                "build with debug = \"limited\" in the Cargo profile (\"line-tables-only\" shortens the \
                  names of inlined functions), or -g1 for C and C++, and do not strip"
-                .to_owned(),
+                    .to_owned()
+            }
             Cause::SplitDebugInfoMissing => "keep the .dwo files where they were built, or pack them into a .dwp \
                  beside the binary (split-debuginfo = \"packed\")"
                 .to_owned(),
@@ -64,14 +68,7 @@ impl Problem {
     /// Whether the module came with the system: its missing lines hardly ever matter.
     #[must_use]
     pub fn is_system_module(&self) -> bool {
-        let system = [
-            "/usr/bin/",
-            "/usr/sbin/",
-            "/usr/lib",
-            "/lib",
-            "/bin/",
-            "/sbin/",
-        ];
+        let system = ["/usr/bin/", "/usr/sbin/", "/usr/lib", "/lib", "/bin/", "/sbin/"];
         system.iter().any(|dir| self.module.starts_with(dir))
     }
 }
@@ -80,17 +77,9 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}: ", self.module, self.cause)?;
         if self.unnamed > 0 {
-            write!(
-                f,
-                "{} of {} locations have no function name, ",
-                self.unnamed, self.locations
-            )?;
+            write!(f, "{} of {} locations have no function name, ", self.unnamed, self.locations)?;
         }
-        write!(
-            f,
-            "{} of {} have no source line",
-            self.without_line, self.locations
-        )
+        write!(f, "{} of {} have no source line", self.without_line, self.locations)
     }
 }
 

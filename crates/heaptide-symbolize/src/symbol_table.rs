@@ -4,9 +4,7 @@
 //! addresses its size covers and no others. Only the full table (`.symtab`), which misses nothing, may stretch a
 //! symbol without size up to the next one.
 
-use object::{
-    Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, SectionFlags, SymbolKind, elf,
-};
+use object::{Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, SectionFlags, SymbolKind, elf};
 
 /// How many symbols before an address are tried: overlapping symbols are few in honest files.
 const CANDIDATES: usize = 64;
@@ -20,26 +18,16 @@ pub(crate) struct SymbolTable<'d> {
 impl<'d> SymbolTable<'d> {
     /// Reads `.symtab` and `.dynsym`.
     pub(crate) fn read(object: &object::File<'d>) -> Self {
-        let full = object
-            .symbol_table()
-            .map(|table| functions(object, table.symbols()))
-            .unwrap_or_default();
-        let exported = object
-            .dynamic_symbol_table()
-            .map(|table| functions(object, table.symbols()));
+        let full = object.symbol_table().map(|table| functions(object, table.symbols())).unwrap_or_default();
+        let exported = object.dynamic_symbol_table().map(|table| functions(object, table.symbols()));
         let sizeless = stretched(&full);
         let sized = full.into_iter().chain(exported.unwrap_or_default());
-        Self {
-            sized: Ranges::new(sized.collect()),
-            sizeless: Ranges::new(sizeless),
-        }
+        Self { sized: Ranges::new(sized.collect()), sizeless: Ranges::new(sizeless) }
     }
 
     /// The name of the function whose code covers `address`, as linked (mangled).
     pub(crate) fn name(&self, address: u64) -> Option<&'d [u8]> {
-        self.sized
-            .name(address)
-            .or_else(|| self.sizeless.name(address))
+        self.sized.name(address).or_else(|| self.sizeless.name(address))
     }
 }
 
@@ -71,16 +59,11 @@ impl<'d> Ranges<'d> {
                 Some(*highest)
             })
             .collect();
-        Self {
-            symbols,
-            highest_end,
-        }
+        Self { symbols, highest_end }
     }
 
     fn name(&self, address: u64) -> Option<&'d [u8]> {
-        let after = self
-            .symbols
-            .partition_point(|symbol| symbol.start <= address);
+        let after = self.symbols.partition_point(|symbol| symbol.start <= address);
         (0..after)
             .rev()
             .take(CANDIDATES)
@@ -92,10 +75,7 @@ impl<'d> Ranges<'d> {
 }
 
 /// All functions of a table; `end` is `start` where the size is not known.
-fn functions<'d>(
-    object: &object::File<'d>,
-    symbols: impl Iterator<Item = impl ObjectSymbol<'d>>,
-) -> Vec<Symbol<'d>> {
+fn functions<'d>(object: &object::File<'d>, symbols: impl Iterator<Item = impl ObjectSymbol<'d>>) -> Vec<Symbol<'d>> {
     symbols
         .filter(ObjectSymbol::is_definition)
         .filter(|symbol| match symbol.kind() {
@@ -109,11 +89,7 @@ fn functions<'d>(
             if matches!(name.first(), None | Some(b'$' | b'.')) {
                 return None;
             }
-            let binding = if symbol.is_local() {
-                2
-            } else {
-                u8::from(symbol.is_weak())
-            };
+            let binding = if symbol.is_local() { 2 } else { u8::from(symbol.is_weak()) };
             let underscores = name.iter().take_while(|&&byte| byte == b'_').count();
             Some(Symbol {
                 start: symbol.address(),
@@ -140,10 +116,7 @@ fn stretched<'d>(symbols: &[Symbol<'d>]) -> Vec<Symbol<'d>> {
         .filter(|symbol| symbol.start == symbol.end)
         .filter_map(|symbol| {
             let next = starts.get(starts.partition_point(|&start| start <= symbol.start))?;
-            Some(Symbol {
-                end: *next,
-                ..*symbol
-            })
+            Some(Symbol { end: *next, ..*symbol })
         })
         .collect()
 }

@@ -81,11 +81,7 @@ impl Symbolizer {
     /// Fills [`Profile::symbols`] and says of which modules something is missing.
     ///
     /// The same profile and files give the same rows, whether they come from the cache or not.
-    pub fn symbolize(
-        &self,
-        profile: &mut Profile,
-        progress: &mut dyn FnMut(Progress<'_>),
-    ) -> Vec<Problem> {
+    pub fn symbolize(&self, profile: &mut Profile, progress: &mut dyn FnMut(Progress<'_>)) -> Vec<Problem> {
         let groups = group(profile);
         let total = groups.iter().map(|group| group.locations.len()).sum();
         let mut symbols = vec![LocationSymbols::default(); profile.locations.len()];
@@ -93,21 +89,12 @@ impl Symbolizer {
         let mut problems = Vec::new();
         let mut done = 0;
         for group in &groups {
-            let mut tell = |more| {
-                progress(Progress {
-                    module: &group.path,
-                    done: done + more,
-                    total,
-                })
-            };
+            let mut tell = |more| progress(Progress { module: &group.path, done: done + more, total });
             let (found, cause) = self.resolve(group, profile.program.started_unix_ms, &mut tell);
             done += group.locations.len();
             problems.extend(problem(group, &found, cause));
             for (offset, frames) in &found {
-                let frames: Vec<Frame> = frames
-                    .iter()
-                    .filter_map(|frame| intern(&mut interner, frame))
-                    .collect();
+                let frames: Vec<Frame> = frames.iter().filter_map(|frame| intern(&mut interner, frame)).collect();
                 for &location in group.locations.get(offset).into_iter().flatten() {
                     symbols[location].frames.clone_from(&frames);
                 }
@@ -117,31 +104,19 @@ impl Symbolizer {
         problems
     }
 
-    fn resolve(
-        &self,
-        group: &Group,
-        started_unix_ms: u64,
-        tell: &mut dyn FnMut(usize),
-    ) -> (Found, Option<Cause>) {
+    fn resolve(&self, group: &Group, started_unix_ms: u64, tell: &mut dyn FnMut(usize)) -> (Found, Option<Cause>) {
         tell(0);
         let mut offsets: Vec<u64> = group.locations.keys().copied().collect();
         let mut found = Found::new();
         if group.path == vdso::PATH {
-            if let Some(bytes) =
-                vdso::read_own().filter(|bytes| module::build_id_of(bytes) == group.build_id)
-            {
-                module::resolve_bytes(&bytes, &offsets, |offset, resolved| {
-                    drop(found.insert(offset, resolved.frames))
-                });
+            if let Some(bytes) = vdso::read_own().filter(|bytes| module::build_id_of(bytes) == group.build_id) {
+                module::resolve_bytes(&bytes, &offsets, |offset, resolved| drop(found.insert(offset, resolved.frames)));
             }
             return (found, None);
         }
 
         let files = open(group, started_unix_ms, &self.debug_dirs);
-        let build_id = group
-            .build_id
-            .clone()
-            .or_else(|| files.as_ref().ok()?.build_id());
+        let build_id = group.build_id.clone().or_else(|| files.as_ref().ok()?.build_id());
         let cache = self.cache_dir.as_deref().zip(build_id.as_deref());
         let cached = cache.and_then(|(dir, build_id)| cache::read(dir, build_id));
         let files = match files {
@@ -149,9 +124,7 @@ impl Symbolizer {
             Err(cause) => {
                 // The names of this very build, kept from when its file was still there.
                 for offset in offsets {
-                    let frames = cached
-                        .as_ref()
-                        .and_then(|cached| cached.frames.get(&offset));
+                    let frames = cached.as_ref().and_then(|cached| cached.frames.get(&offset));
                     found.extend(frames.map(|frames| (offset, frames.clone())));
                 }
                 return (found, Some(cause));
@@ -161,10 +134,7 @@ impl Symbolizer {
         let fingerprint = files.fingerprint();
         let mut known = cached
             .filter(|cached| cached.fingerprint == fingerprint)
-            .unwrap_or(Cached {
-                fingerprint,
-                frames: BTreeMap::new(),
-            });
+            .unwrap_or(Cached { fingerprint, frames: BTreeMap::new() });
         offsets.retain(|offset| match known.frames.get(offset) {
             Some(frames) => found.insert(*offset, frames.clone()).is_some(),
             None => true,
@@ -191,9 +161,7 @@ impl Symbolizer {
         let without_line = found.values().filter(|frames| !has_line(frames)).count();
         let cause = if split_missing {
             Some(Cause::SplitDebugInfoMissing)
-        } else if without_line > 0
-            && (!files.has_dwarf() || without_line * INCOMPLETE_SHARE >= found.len())
-        {
+        } else if without_line > 0 && (!files.has_dwarf() || without_line * INCOMPLETE_SHARE >= found.len()) {
             Some(Cause::NoDebugInfo)
         } else {
             None
@@ -217,36 +185,19 @@ fn group(profile: &Profile) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut known: HashMap<(&str, Option<&[u8]>), usize> = HashMap::new();
     for (row, location) in profile.locations.iter().enumerate() {
-        let Some(module) = location
-            .module
-            .and_then(|module| profile.modules.get(module.index()))
-        else {
+        let Some(module) = location.module.and_then(|module| profile.modules.get(module.index())) else {
             continue;
         };
         let Some(path) = profile.strings.get(module.path.index()) else {
             continue;
         };
         // The loader's list has no name for the executable itself.
-        let path = if path.is_empty() {
-            &profile.program.exe
-        } else {
-            path
-        };
-        let at = *known
-            .entry((path, module.build_id.as_deref()))
-            .or_insert_with(|| {
-                groups.push(Group {
-                    path: path.clone(),
-                    build_id: module.build_id.clone(),
-                    locations: BTreeMap::new(),
-                });
-                groups.len() - 1
-            });
-        groups[at]
-            .locations
-            .entry(location.offset)
-            .or_default()
-            .push(row);
+        let path = if path.is_empty() { &profile.program.exe } else { path };
+        let at = *known.entry((path, module.build_id.as_deref())).or_insert_with(|| {
+            groups.push(Group { path: path.clone(), build_id: module.build_id.clone(), locations: BTreeMap::new() });
+            groups.len() - 1
+        });
+        groups[at].locations.entry(location.offset).or_default().push(row);
     }
     groups
 }
@@ -256,23 +207,18 @@ fn open(group: &Group, started_unix_ms: u64, debug_dirs: &[PathBuf]) -> Result<M
     let path = Path::new(&group.path);
     let mut files = ModuleFiles::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Cause::Missing,
-        _ => Cause::Unreadable {
-            error: error.to_string(),
-        },
+        _ => Cause::Unreadable { error: error.to_string() },
     })?;
     let found = files.build_id();
     let replaced = match (&group.build_id, &found) {
         (Some(recorded), found) => found.as_ref() != Some(recorded),
         (None, Some(_)) => false,
         (None, None) => {
-            started_unix_ms > 0
-                && modified_unix_ms(path).is_some_and(|at| at > u128::from(started_unix_ms))
+            started_unix_ms > 0 && modified_unix_ms(path).is_some_and(|at| at > u128::from(started_unix_ms))
         }
     };
     if replaced {
-        return Err(Cause::Replaced {
-            found: found.as_deref().map(hex),
-        });
+        return Err(Cause::Replaced { found: found.as_deref().map(hex) });
     }
     files.find_debug_files(debug_dirs);
     Ok(files)

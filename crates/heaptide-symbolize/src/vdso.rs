@@ -18,14 +18,8 @@ pub(crate) fn read_own() -> Option<Vec<u8>> {
     let line = maps.lines().find(|line| line.ends_with(PATH))?;
     let (start, end) = line.split_whitespace().next()?.split_once('-')?;
     let start = u64::from_str_radix(start, 16).ok()?;
-    let len = u64::from_str_radix(end, 16)
-        .ok()?
-        .checked_sub(start)
-        .filter(|&len| len <= BYTES_MAX)?;
+    let len = u64::from_str_radix(end, 16).ok()?.checked_sub(start).filter(|&len| len <= BYTES_MAX)?;
     let mut bytes = vec![0; usize::try_from(len).ok()?];
-    File::open("/proc/self/mem")
-        .ok()?
-        .read_exact_at(&mut bytes, start)
-        .ok()?;
+    File::open("/proc/self/mem").ok()?.read_exact_at(&mut bytes, start).ok()?;
     Some(bytes)
 }

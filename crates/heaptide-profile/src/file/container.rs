@@ -33,9 +33,7 @@ mod coding {
 
 /// FNV-1a: any change of one byte changes it.
 fn check(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn padded<const N: usize>(text: &str) -> [u8; N] {
@@ -46,10 +44,7 @@ fn padded<const N: usize>(text: &str) -> [u8; N] {
 }
 
 fn unpadded(bytes: &[u8]) -> String {
-    let len = bytes
-        .iter()
-        .position(|byte| *byte == 0)
-        .unwrap_or(bytes.len());
+    let len = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..len]).into_owned()
 }
 
@@ -72,9 +67,7 @@ impl Allowance {
     /// What is left after a section; `None` if it unpacks to too much.
     fn after(self, packed: u64, raw: u64) -> Option<Self> {
         let bytes = self.bytes.saturating_add(packed.saturating_mul(RATIO));
-        Some(Allowance {
-            bytes: bytes.checked_sub(raw)?,
-        })
+        Some(Allowance { bytes: bytes.checked_sub(raw)? })
     }
 }
 
@@ -93,10 +86,7 @@ impl FileWriter {
         bytes.extend_from_slice(&padded::<WRITER_BYTES>(env!("CARGO_PKG_VERSION")));
         bytes.resize(HEADER_BYTES - 8, 0);
         bytes.extend_from_slice(&check(&bytes).to_le_bytes());
-        FileWriter {
-            bytes,
-            allowance: Allowance::new(),
-        }
+        FileWriter { bytes, allowance: Allowance::new() }
     }
 
     /// Appends a section.
@@ -190,11 +180,7 @@ struct SectionHeader {
 
 impl<'a> Sections<'a> {
     pub(super) fn of(bytes: &'a [u8]) -> Self {
-        Sections {
-            bytes,
-            at: HEADER_BYTES,
-            allowance: Allowance::new(),
-        }
+        Sections { bytes, at: HEADER_BYTES, allowance: Allowance::new() }
     }
 
     /// The next section. After [`Found::End`] and [`Found::CutShort`] nothing follows.
@@ -208,16 +194,10 @@ impl<'a> Sections<'a> {
         }
         let start = self.at + SECTION_HEADER_BYTES;
         let rest = &self.bytes[start..];
-        let body = usize::try_from(header.packed_len)
-            .ok()
-            .and_then(|len| rest.get(..len));
+        let body = usize::try_from(header.packed_len).ok().and_then(|len| rest.get(..len));
         let Some(body) = body else {
             self.at = self.bytes.len();
-            let cause = format!(
-                "cut short: {} of {} bytes are there",
-                rest.len(),
-                header.packed_len
-            );
+            let cause = format!("cut short: {} of {} bytes are there", rest.len(), header.packed_len);
             return Found::DamagedSection { name, cause };
         };
         self.at = start + body.len();
@@ -230,8 +210,7 @@ impl<'a> Sections<'a> {
     fn header_at(&self, at: usize) -> Option<SectionHeader> {
         let bytes = self.bytes.get(at..)?.get(..SECTION_HEADER_BYTES)?;
         let sound = bytes.starts_with(&MARK)
-            && u64_at(bytes, SECTION_HEADER_BYTES - 8)?
-                == check(&bytes[..SECTION_HEADER_BYTES - 8]);
+            && u64_at(bytes, SECTION_HEADER_BYTES - 8)? == check(&bytes[..SECTION_HEADER_BYTES - 8]);
         let lengths = MARK.len() + NAME_BYTES;
         if !sound {
             return None;
@@ -251,10 +230,7 @@ impl<'a> Sections<'a> {
         while self.at < self.bytes.len() {
             self.at += 1;
             if self.header_at(self.at).is_some() {
-                return Found::Gap {
-                    at: gap,
-                    bytes: self.at - gap,
-                };
+                return Found::Gap { at: gap, bytes: self.at - gap };
             }
         }
         Found::CutShort
@@ -270,15 +246,9 @@ impl<'a> Sections<'a> {
         if header.coding != coding::ZSTD {
             return Err(format!("its coding {} is not known", header.coding));
         }
-        self.allowance = self
-            .allowance
-            .after(header.packed_len, header.raw_len)
-            .ok_or_else(|| {
-                format!(
-                    "{} bytes that claim to unpack to {} are not trusted",
-                    header.packed_len, header.raw_len
-                )
-            })?;
+        self.allowance = self.allowance.after(header.packed_len, header.raw_len).ok_or_else(|| {
+            format!("{} bytes that claim to unpack to {} are not trusted", header.packed_len, header.raw_len)
+        })?;
         let content = zstd::bulk::decompress(body, header.raw_len as usize)
             .map_err(|error| format!("it does not unpack: {error}"))?;
         if content.len() as u64 != header.raw_len {

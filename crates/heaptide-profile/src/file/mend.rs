@@ -2,9 +2,7 @@
 //!
 //! After it, every index of a profile can be followed, and every call path ends.
 
-use crate::model::{
-    Location, LocationId, LocationSymbols, NodeId, Profile, StringId, Timeline, Track,
-};
+use crate::model::{Location, LocationId, LocationSymbols, NodeId, Profile, StringId, Timeline, Track};
 use crate::problem::Problem;
 
 /// Stands where a string is not there.
@@ -59,10 +57,7 @@ fn mend_strings(profile: &mut Profile, problems: &mut Vec<Problem>) {
 fn mend_call_tree(profile: &mut Profile, problems: &mut Vec<Problem>) {
     let mut homeless = 0;
     for location in &mut profile.locations {
-        if location
-            .module
-            .is_some_and(|id| id.index() >= profile.modules.len())
-        {
+        if location.module.is_some_and(|id| id.index() >= profile.modules.len()) {
             location.module = None;
             homeless += 1;
         }
@@ -82,10 +77,7 @@ fn mend_call_tree(profile: &mut Profile, problems: &mut Vec<Problem>) {
         }
     }
     if placeless > 0 {
-        profile.locations.push(Location {
-            module: None,
-            offset: 0,
-        });
+        profile.locations.push(Location { module: None, offset: 0 });
         if !profile.symbols.is_empty() {
             profile.symbols.push(LocationSymbols::default());
         }
@@ -112,17 +104,15 @@ fn mend_rows(profile: &mut Profile, problems: &mut Vec<Problem>) {
         mend(&mut survivors.node);
     }
     let before = profile.thread_sites.len() + profile.tracks.len();
-    profile
-        .thread_sites
-        .retain(|row| row.node.index() < nodes && row.thread.index() < threads);
+    profile.thread_sites.retain(|row| row.node.index() < nodes && row.thread.index() < threads);
     profile.tracks.retain(|track| track.node.index() < nodes);
     missing += (before - profile.thread_sites.len() - profile.tracks.len()) as u64;
     Problem::note(problems, missing, "nodes", "named and not there");
 }
 
 fn mend_series(profile: &mut Profile, problems: &mut Vec<Problem>) {
-    let uneven = u64::from(level_timeline(&mut profile.timeline))
-        + profile.tracks.iter_mut().map(level_track).sum::<u64>();
+    let uneven =
+        u64::from(level_timeline(&mut profile.timeline)) + profile.tracks.iter_mut().map(level_track).sum::<u64>();
     Problem::note(problems, uneven, "series", "columns differ in length");
 }
 
@@ -152,10 +142,5 @@ fn level_timeline(t: &mut Timeline) -> bool {
 }
 
 fn level_track(track: &mut Track) -> u64 {
-    u64::from(level!(
-        track.t_ms,
-        track.live_bytes,
-        track.live_allocations,
-        track.allocations,
-    ))
+    u64::from(level!(track.t_ms, track.live_bytes, track.live_allocations, track.allocations,))
 }

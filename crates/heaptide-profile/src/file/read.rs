@@ -6,8 +6,7 @@ use super::container::{FORMAT_VERSION, Found, Header, Sections};
 use super::mend::mend;
 use super::section;
 use super::tables::{
-    LocationColumns, NodeColumns, SiteColumns, Summary, SurvivorColumns, SymbolColumns,
-    ThreadSiteColumns, Uneven,
+    LocationColumns, NodeColumns, SiteColumns, Summary, SurvivorColumns, SymbolColumns, ThreadSiteColumns, Uneven,
 };
 use crate::model::Profile;
 use crate::problem::Problem;
@@ -49,15 +48,9 @@ pub fn decode(bytes: &[u8]) -> Result<(Profile, Vec<Problem>), ReadError> {
     let header = Header::read(bytes).ok_or(ReadError::NothingLeft)?;
     let mut problems = Vec::new();
     if !header.is_sound {
-        problems.push(Problem::new(
-            "file header",
-            format!("damaged; read as format version {FORMAT_VERSION}"),
-        ));
+        problems.push(Problem::new("file header", format!("damaged; read as format version {FORMAT_VERSION}")));
     } else if header.version > u64::from(FORMAT_VERSION) {
-        return Err(ReadError::Newer {
-            version: header.version,
-            writer: header.writer,
-        });
+        return Err(ReadError::Newer { version: header.version, writer: header.writer });
     }
 
     let mut profile = Profile::default();
@@ -83,10 +76,9 @@ pub fn decode(bytes: &[u8]) -> Result<(Profile, Vec<Problem>), ReadError> {
                 let part = section::ALL.into_iter().find(|known| *known == name);
                 problems.push(Problem::new(part.unwrap_or("unknown section"), cause));
             }
-            Found::Gap { at, bytes } => problems.push(Problem::new(
-                "file",
-                format!("{bytes} bytes at {at} are damaged"),
-            )),
+            Found::Gap { at, bytes } => {
+                problems.push(Problem::new("file", format!("{bytes} bytes at {at} are damaged")))
+            }
             Found::End => break,
             Found::CutShort => {
                 problems.push(Problem::new("file", "cut short"));

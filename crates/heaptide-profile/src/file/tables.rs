@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Frame, Location, LocationId, LocationSymbols, ModuleId, Node, NodeId, Program, Recorder, Site,
-    StringId, Survivors, ThreadId, ThreadSite, Totals,
+    Frame, Location, LocationId, LocationSymbols, ModuleId, Node, NodeId, Program, Recorder, Site, StringId, Survivors,
+    ThreadId, ThreadSite, Totals,
 };
 
 /// Columns of one table are not equally long.
@@ -118,15 +118,9 @@ pub(super) struct SymbolColumns {
 
 impl SymbolColumns {
     pub(super) fn of(symbols: &[LocationSymbols]) -> Self {
-        let frames: Vec<Frame> = symbols
-            .iter()
-            .flat_map(|location| location.frames.iter().copied())
-            .collect();
+        let frames: Vec<Frame> = symbols.iter().flat_map(|location| location.frames.iter().copied()).collect();
         SymbolColumns {
-            frames_of_location: symbols
-                .iter()
-                .map(|location| location.frames.len() as u32)
-                .collect(),
+            frames_of_location: symbols.iter().map(|location| location.frames.len() as u32).collect(),
             frames: FrameColumns::of(&frames),
         }
     }
@@ -138,9 +132,7 @@ impl SymbolColumns {
             return Err(Uneven);
         }
         let mut frames = frames.into_iter();
-        let of_location = |count: &u32| LocationSymbols {
-            frames: frames.by_ref().take(*count as usize).collect(),
-        };
+        let of_location = |count: &u32| LocationSymbols { frames: frames.by_ref().take(*count as usize).collect() };
         Ok(self.frames_of_location.iter().map(of_location).collect())
     }
 }

@@ -10,8 +10,7 @@ use serde::Serialize;
 use super::container::FileWriter;
 use super::section;
 use super::tables::{
-    LocationColumns, NodeColumns, SiteColumns, SummaryOf, SurvivorColumns, SymbolColumns,
-    ThreadSiteColumns,
+    LocationColumns, NodeColumns, SiteColumns, SummaryOf, SurvivorColumns, SymbolColumns, ThreadSiteColumns,
 };
 use crate::model::Profile;
 
@@ -48,10 +47,7 @@ pub enum WriteError {
 ///
 /// If the file exists and is to be kept, or cannot be written.
 pub fn write(path: &Path, profile: &Profile, existing: Existing) -> Result<u64, WriteError> {
-    let io_error = |source| WriteError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let io_error = |source| WriteError::Io { path: path.to_owned(), source };
     let exists = || WriteError::Exists(path.to_owned());
     if existing == Existing::Keep && fs::symlink_metadata(path).is_ok() {
         return Err(exists());
@@ -76,11 +72,7 @@ pub fn encode(profile: &Profile) -> io::Result<Vec<u8>> {
     let mut put = |name, content: Vec<u8>| file.section(name, &content);
     put(
         section::SUMMARY,
-        packed(&SummaryOf {
-            program: &profile.program,
-            recorder: &profile.recorder,
-            totals: &profile.totals,
-        })?,
+        packed(&SummaryOf { program: &profile.program, recorder: &profile.recorder, totals: &profile.totals })?,
     )?;
     put(section::STRINGS, packed(&profile.strings)?)?;
     put(section::MODULES, packed(&profile.modules)?)?;
@@ -112,20 +104,15 @@ struct Draft {
 
 impl Draft {
     fn create(target: &Path) -> io::Result<Self> {
-        let name = target
-            .file_name()
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
+        let name =
+            target.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
         let mut attempt = 0;
         loop {
             let mut draft_name = std::ffi::OsString::from(".");
             draft_name.push(name);
             draft_name.push(format!(".{}-{attempt}", std::process::id()));
             let path = target.with_file_name(draft_name);
-            let file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&path);
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
             match file {
                 Ok(file) => return Ok(Draft { path, file }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < 100 => {

@@ -7,8 +7,8 @@ use std::collections::hash_map::Entry;
 
 use heaptide_ledger::read::Reader;
 use heaptide_ledger::{
-    FIRST_LOCATION, FOREIGN_CODE_LOCATION, LOCATIONS_LIMIT, MODULE_WORDS, MODULES_LIMIT,
-    NODE_WORDS, NODES_LIMIT, ROOT, TRUNCATED_LOCATION, header_word, location,
+    FIRST_LOCATION, FOREIGN_CODE_LOCATION, LOCATIONS_LIMIT, MODULE_WORDS, MODULES_LIMIT, NODE_WORDS, NODES_LIMIT, ROOT,
+    TRUNCATED_LOCATION, header_word, location,
 };
 
 use super::PATH_BYTES;
@@ -49,9 +49,7 @@ impl CallTree {
 
     /// The row of a ledger's node.
     pub(super) fn node(&self, node: u64) -> Option<NodeId> {
-        let id = usize::try_from(node)
-            .ok()
-            .and_then(|node| self.node_ids.get(node))?;
+        let id = usize::try_from(node).ok().and_then(|node| self.node_ids.get(node))?;
         (*id != UNKNOWN).then_some(NodeId(*id))
     }
 
@@ -76,9 +74,7 @@ impl CallTree {
             ids[row as usize] = Some(ModuleId(self.modules.len() as u32));
             self.modules.push(Module {
                 path: strings.id(&path.unwrap_or_default()),
-                build_id: texts
-                    .bytes(word(3), BUILD_ID_BYTES)
-                    .filter(|id| !id.is_empty()),
+                build_id: texts.bytes(word(3), BUILD_ID_BYTES).filter(|id| !id.is_empty()),
                 base: word(0),
             });
         }
@@ -99,10 +95,7 @@ impl CallTree {
         let mut ids = vec![None; rows.max(FIRST_LOCATION) as usize];
         for row in FOREIGN_CODE_LOCATION..rows.max(FIRST_LOCATION) {
             let location = if row == FOREIGN_CODE_LOCATION {
-                Location {
-                    module: None,
-                    offset: 0,
-                }
+                Location { module: None, offset: 0 }
             } else {
                 let word = table.word(row, 0).unwrap_or(0);
                 if word == 0 {
@@ -119,21 +112,11 @@ impl CallTree {
             });
             ids[row as usize] = Some(id);
         }
-        Problem::note(
-            problems,
-            homeless,
-            "code locations",
-            "their module is not there",
-        );
+        Problem::note(problems, homeless, "code locations", "their module is not there");
         ids
     }
 
-    fn read_nodes(
-        &mut self,
-        reader: &Reader<'_>,
-        locations: &[Option<LocationId>],
-        problems: &mut Vec<Problem>,
-    ) {
+    fn read_nodes(&mut self, reader: &Reader<'_>, locations: &[Option<LocationId>], problems: &mut Vec<Problem>) {
         let table = reader.table(header_word!(nodes), NODE_WORDS);
         let rows = table.len().min(NODES_LIMIT + 1);
         let mut known = HashMap::with_capacity(rows as usize);
@@ -147,11 +130,7 @@ impl CallTree {
             if word == 0 || place == TRUNCATED_LOCATION {
                 continue;
             }
-            let parent_id = if parent < row {
-                self.node(parent)
-            } else {
-                None
-            };
+            let parent_id = if parent < row { self.node(parent) } else { None };
             let truncated = parent != ROOT && parent_id.is_none();
             orphans += u64::from(truncated && !is_cut(&table, parent, row));
             let location = match locations.get(place as usize).copied().flatten() {
@@ -159,19 +138,12 @@ impl CallTree {
                 None => {
                     placeless += 1;
                     *unknown_place.get_or_insert_with(|| {
-                        self.locations.push(Location {
-                            module: None,
-                            offset: 0,
-                        });
+                        self.locations.push(Location { module: None, offset: 0 });
                         LocationId(self.locations.len() as u32 - 1)
                     })
                 }
             };
-            let node = Node {
-                parent: parent_id,
-                location,
-                truncated,
-            };
+            let node = Node { parent: parent_id, location, truncated };
             let id = match known.entry((parent_id, location, truncated)) {
                 Entry::Occupied(known) => *known.get(),
                 Entry::Vacant(new) => {
@@ -191,8 +163,5 @@ impl CallTree {
 
 /// Whether the parent stands for frames that are not known.
 fn is_cut(table: &heaptide_ledger::read::TableView<'_>, parent: u64, child: u64) -> bool {
-    parent < child
-        && table
-            .word(parent, 0)
-            .is_some_and(|word| word & 0xffff_ffff == TRUNCATED_LOCATION)
+    parent < child && table.word(parent, 0).is_some_and(|word| word & 0xffff_ffff == TRUNCATED_LOCATION)
 }

@@ -58,11 +58,8 @@ pub fn from_ledger(reader: &Reader<'_>, end: End) -> (Profile, Vec<Problem>) {
     let survivors = survivors::read(reader, mode, &tree);
 
     let mut totals = sites.totals(mode);
-    totals.mapped_bytes = Some(
-        reader
-            .header(header_word!(mapped_bytes))
-            .saturating_sub(reader.header(header_word!(unmapped_bytes))),
-    );
+    totals.mapped_bytes =
+        Some(reader.header(header_word!(mapped_bytes)).saturating_sub(reader.header(header_word!(unmapped_bytes))));
     totals.peak_rss_bytes = timeline.rss_bytes.iter().copied().flatten().max();
     let peak = known_peak(reader, &timeline);
     let now_ms = reader.header(header_word!(clock_ms));
@@ -99,9 +96,7 @@ pub fn from_ledger(reader: &Reader<'_>, end: End) -> (Profile, Vec<Problem>) {
 fn whole_blocks(mode: Mode, units: u64) -> u64 {
     match mode {
         Mode::Exact => units,
-        Mode::Sampled { .. } => {
-            units / COUNT_UNITS + u64::from(units % COUNT_UNITS >= COUNT_UNITS / 2)
-        }
+        Mode::Sampled { .. } => units / COUNT_UNITS + u64::from(units % COUNT_UNITS >= COUNT_UNITS / 2),
     }
 }
 
@@ -116,28 +111,18 @@ fn check_length(reader: &Reader<'_>, problems: &mut Vec<Problem>) {
     }
 }
 
-fn program(
-    reader: &Reader<'_>,
-    end: End,
-    texts: &mut Texts<'_>,
-    problems: &mut Vec<Problem>,
-) -> Program {
+fn program(reader: &Reader<'_>, end: End, texts: &mut Texts<'_>, problems: &mut Vec<Problem>) -> Program {
     let exe = texts.string(reader.header(header_word!(exe)), PATH_BYTES);
     let args = texts.bytes(reader.header(header_word!(args)), ARGS_BYTES);
     if exe.is_none() || args.is_none() {
-        problems.push(Problem::new(
-            "program",
-            "its path or its arguments are not there",
-        ));
+        problems.push(Problem::new("program", "its path or its arguments are not there"));
     }
     let args = args.unwrap_or_default();
     let args = args.strip_suffix(b"\0").unwrap_or(&args);
     let args = if args.is_empty() {
         Vec::new()
     } else {
-        args.split(|byte| *byte == 0)
-            .map(|arg| String::from_utf8_lossy(arg).into_owned())
-            .collect()
+        args.split(|byte| *byte == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect()
     };
     Program {
         exe: exe.unwrap_or_default(),
@@ -149,32 +134,19 @@ fn program(
     }
 }
 
-fn recorder(
-    reader: &Reader<'_>,
-    mode: Mode,
-    totals: &Totals,
-    samples: u64,
-    version: Option<String>,
-) -> Recorder {
+fn recorder(reader: &Reader<'_>, mode: Mode, totals: &Totals, samples: u64, version: Option<String>) -> Recorder {
     let lost = |loss: Loss| reader.header(header_word!(lost) + loss as usize);
     Recorder {
         mode,
         events: match mode {
             // A reallocation is one call, and counts as an allocation and a free.
-            Mode::Exact => totals
-                .allocations
-                .saturating_add(totals.frees)
-                .saturating_sub(totals.reallocations),
+            Mode::Exact => totals.allocations.saturating_add(totals.frees).saturating_sub(totals.reallocations),
             Mode::Sampled { .. } => samples,
         },
-        lost_events: Loss::ALL
-            .into_iter()
-            .fold(0, |sum: u64, loss| sum.saturating_add(lost(loss))),
+        lost_events: Loss::ALL.into_iter().fold(0, |sum: u64, loss| sum.saturating_add(lost(loss))),
         unmatched_frees: reader.header(header_word!(unmatched_frees)),
         truncated_stacks: reader.header(header_word!(truncated_stacks)),
-        own_bytes: reader
-            .header(header_word!(file_bytes))
-            .saturating_add(reader.header(header_word!(private_bytes))),
+        own_bytes: reader.header(header_word!(file_bytes)).saturating_add(reader.header(header_word!(private_bytes))),
         version: version.unwrap_or_default(),
         limits: Loss::ALL
             .into_iter()
@@ -186,19 +158,11 @@ fn recorder(
 
 /// Highest live bytes that the recorder or the timeline knows, and when.
 fn known_peak(reader: &Reader<'_>, timeline: &crate::model::Timeline) -> (u64, u64) {
-    let recorded = (
-        reader.header(header_word!(peak_bytes)),
-        reader.header(header_word!(peak_ms)),
-    );
+    let recorded = (reader.header(header_word!(peak_bytes)), reader.header(header_word!(peak_ms)));
     timeline
         .live_bytes
         .iter()
         .copied()
         .zip(timeline.t_ms.iter().copied())
-        .fold(
-            recorded,
-            |best, seen| {
-                if seen.0 > best.0 { seen } else { best }
-            },
-        )
+        .fold(recorded, |best, seen| if seen.0 > best.0 { seen } else { best })
 }

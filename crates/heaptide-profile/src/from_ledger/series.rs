@@ -11,19 +11,12 @@ use super::call_tree::CallTree;
 use crate::model::{Timeline, Track};
 use crate::problem::Problem;
 
-pub(super) fn read(
-    reader: &Reader<'_>,
-    tree: &CallTree,
-    problems: &mut Vec<Problem>,
-) -> (Timeline, Vec<Track>) {
+pub(super) fn read(reader: &Reader<'_>, tree: &CallTree, problems: &mut Vec<Problem>) -> (Timeline, Vec<Track>) {
     let unit = reader.header(header_word!(series));
     if unit == 0 {
         return (Timeline::default(), Vec::new());
     }
-    let Some(series) = reader
-        .unit(unit)
-        .and_then(|start| Series::over(&reader.words()[start..]))
-    else {
+    let Some(series) = reader.unit(unit).and_then(|start| Series::over(&reader.words()[start..])) else {
         problems.push(Problem::new("timeline", "it is not there"));
         return (Timeline::default(), Vec::new());
     };
@@ -33,10 +26,7 @@ pub(super) fn read(
 fn timeline(reader: &Reader<'_>, series: &Series<'_>) -> Timeline {
     let known = |value| (value != UNKNOWN).then_some(value);
     let limit = reader.header(header_word!(cgroup_limit_bytes));
-    let mut timeline = Timeline {
-        cgroup_limit_bytes: (limit != 0).then_some(limit),
-        ..Timeline::default()
-    };
+    let mut timeline = Timeline { cgroup_limit_bytes: (limit != 0).then_some(limit), ..Timeline::default() };
     series.moments(|m| {
         timeline.t_ms.push(m.t_ms);
         timeline.live_bytes.push(m.live_bytes);

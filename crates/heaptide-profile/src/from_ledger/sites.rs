@@ -76,11 +76,7 @@ impl Places<'_> {
             (self.tree.node(row >> 32), row as u32)
         };
         let place = *self.by_key.entry((node, class)).or_insert_with(|| {
-            sums.push(Sums {
-                node,
-                class,
-                ..Sums::default()
-            });
+            sums.push(Sums { node, class, ..Sums::default() });
             sums.len() as u32 - 1
         });
         if let Some(known) = self.by_site.get_mut(site as usize) {
@@ -100,13 +96,8 @@ impl SiteTable {
     ) -> Self {
         let table = reader.table(header_word!(sites), 1);
         let rows = table.len().min(SITES_LIMIT + 1) as usize;
-        let mut places = Places {
-            table,
-            tree,
-            by_site: vec![0; rows],
-            by_key: HashMap::with_capacity(rows),
-            unknown: 0,
-        };
+        let mut places =
+            Places { table, tree, by_site: vec![0; rows], by_key: HashMap::with_capacity(rows), unknown: 0 };
         let mut sums: Vec<Sums> = Vec::new();
         let mut thread_sites = ThreadSites::new(tree.nodes.len(), mode);
         let peak_epoch = reader.header(header_word!(peak_epoch));
@@ -127,11 +118,7 @@ impl SiteTable {
         }
         let problem = "their call path is not there; they are counted without it";
         Problem::note(problems, places.unknown, "sites", problem);
-        SiteTable {
-            sums,
-            threads: threads.threads,
-            thread_sites: thread_sites.into_rows(),
-        }
+        SiteTable { sums, threads: threads.threads, thread_sites: thread_sites.into_rows() }
     }
 
     /// Samples taken, in sampled mode.
@@ -153,8 +140,7 @@ impl SiteTable {
             reallocations: blocks(|sums| sums.reallocations),
             live_allocations: whole_blocks(mode, allocations.saturating_sub(frees)),
             live_bytes: allocated_bytes.saturating_sub(freed_bytes),
-            temporary_allocations: (mode == Mode::Exact)
-                .then(|| self.sum(|sums| sums.temporary_or_samples)),
+            temporary_allocations: (mode == Mode::Exact).then(|| self.sum(|sums| sums.temporary_or_samples)),
             ..Totals::default()
         }
     }
@@ -163,16 +149,8 @@ impl SiteTable {
         self.sums.iter().map(field).fold(0, u64::saturating_add)
     }
 
-    pub(super) fn into_rows(
-        self,
-        mode: Mode,
-        at_peak: AtPeak,
-    ) -> (Vec<Site>, Vec<Thread>, Vec<ThreadSite>) {
-        let sites = self
-            .sums
-            .into_iter()
-            .map(|sums| sums.into_site(mode, at_peak))
-            .collect();
+    pub(super) fn into_rows(self, mode: Mode, at_peak: AtPeak) -> (Vec<Site>, Vec<Thread>, Vec<ThreadSite>) {
+        let sites = self.sums.into_iter().map(|sums| sums.into_site(mode, at_peak)).collect();
         (sites, self.threads, self.thread_sites)
     }
 }
@@ -207,17 +185,12 @@ impl Sums {
             view.allocated_bytes().wrapping_sub(view.freed_bytes())
         };
         self.live_bytes_at_peak = self.live_bytes_at_peak.saturating_add(at_peak as i64);
-        view.lifetimes(|bucket, blocks| {
-            match self
-                .lifetimes
-                .binary_search_by_key(&bucket, |entry| entry.0)
-            {
-                Ok(at) => {
-                    let sum = &mut self.lifetimes[at].1;
-                    *sum = sum.saturating_add(blocks);
-                }
-                Err(at) => self.lifetimes.insert(at, (bucket, blocks)),
+        view.lifetimes(|bucket, blocks| match self.lifetimes.binary_search_by_key(&bucket, |entry| entry.0) {
+            Ok(at) => {
+                let sum = &mut self.lifetimes[at].1;
+                *sum = sum.saturating_add(blocks);
             }
+            Err(at) => self.lifetimes.insert(at, (bucket, blocks)),
         });
     }
 
@@ -229,10 +202,7 @@ impl Sums {
         };
         // Buckets begin at one millisecond; the other blocks that ended without becoming larger lived less.
         let aged = (self.lifetimes.iter()).fold(0, |sum: u64, entry| sum.saturating_add(entry.1));
-        let brief = self
-            .frees
-            .saturating_sub(self.reallocated_away)
-            .saturating_sub(aged);
+        let brief = self.frees.saturating_sub(self.reallocated_away).saturating_sub(aged);
         Site {
             node: self.node,
             size_min,
@@ -253,11 +223,7 @@ impl Sums {
             grown_frees: blocks(self.grown_frees),
             lifetimes: [(0, brief)]
                 .into_iter()
-                .chain(
-                    self.lifetimes
-                        .iter()
-                        .map(|(bucket, units)| (upper_ms_of_bucket(*bucket), *units)),
-                )
+                .chain(self.lifetimes.iter().map(|(bucket, units)| (upper_ms_of_bucket(*bucket), *units)))
                 .map(|(upper_ms, units)| (upper_ms, blocks(units)))
                 .filter(|(_, blocks)| *blocks > 0)
                 .collect(),

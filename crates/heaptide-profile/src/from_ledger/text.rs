@@ -12,17 +12,12 @@ pub(super) struct Texts<'a> {
 
 impl<'a> Texts<'a> {
     pub(super) fn new(reader: Reader<'a>) -> Self {
-        Texts {
-            reader,
-            bytes_left: reader.words().len() * 8,
-        }
+        Texts { reader, bytes_left: reader.words().len() * 8 }
     }
 
     /// The text, cut after `limit` bytes; `None` if it is not there.
     pub(super) fn bytes(&mut self, text: u64, limit: usize) -> Option<Vec<u8>> {
-        let len = ((text & 0xffff_ffff) as usize)
-            .min(limit)
-            .min(self.bytes_left);
+        let len = ((text & 0xffff_ffff) as usize).min(limit).min(self.bytes_left);
         self.bytes_left -= len;
         let mut bytes = Vec::with_capacity(len);
         self.reader
@@ -34,7 +29,6 @@ impl<'a> Texts<'a> {
 
     /// The text with everything that is not UTF-8 replaced; `None` if it is not there.
     pub(super) fn string(&mut self, text: u64, limit: usize) -> Option<String> {
-        self.bytes(text, limit)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        self.bytes(text, limit).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 }

@@ -32,13 +32,7 @@ pub(super) struct ThreadSites {
 
 impl ThreadSites {
     pub(super) fn new(nodes: usize, mode: Mode) -> Self {
-        ThreadSites {
-            mode,
-            thread: None,
-            sums: vec![Sums::default(); nodes],
-            touched: Vec::new(),
-            rows: Vec::new(),
-        }
+        ThreadSites { mode, thread: None, sums: vec![Sums::default(); nodes], touched: Vec::new(), rows: Vec::new() }
     }
 
     /// What follows was done by this thread. The blocks of one thread come one after the other.

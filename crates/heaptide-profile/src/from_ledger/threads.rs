@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 
 use heaptide_ledger::read::{Reader, ThreadView};
-use heaptide_ledger::{
-    PAST_THREAD_WORDS, PAST_THREADS_LIMIT, SHARED_TID, ThreadBlock, ThreadTotals, header_word,
-};
+use heaptide_ledger::{PAST_THREAD_WORDS, PAST_THREADS_LIMIT, SHARED_TID, ThreadBlock, ThreadTotals, header_word};
 
 use super::whole_blocks;
 use crate::model::{Mode, Thread, ThreadId};
@@ -51,18 +49,15 @@ impl<'a> ThreadTable<'a> {
             let id = ThreadId(threads.len() as u32);
             let thread = past_thread(&word, mode, strings);
             if thread.tid.is_some() && word(past::BLOCK) != 0 {
-                past_users
-                    .entry(word(past::BLOCK))
-                    .and_modify(|user| *user = None)
-                    .or_insert(Some(id));
+                past_users.entry(word(past::BLOCK)).and_modify(|user| *user = None).or_insert(Some(id));
             }
             threads.push(thread);
         }
 
         let mut blocks: Vec<(ThreadView<'a>, Option<ThreadId>)> = Vec::new();
         for block in reader.threads() {
-            let taken_over = (0..size_of::<ThreadTotals>() / 8)
-                .any(|word| block.word(block_word!(at_start) + word) != 0);
+            let taken_over =
+                (0..size_of::<ThreadTotals>() / 8).any(|word| block.word(block_word!(at_start) + word) != 0);
             if block.word(block_word!(tid)) == 0 {
                 blocks.push((block, past_users.get(&block.row).copied().flatten()));
                 continue;
@@ -86,19 +81,14 @@ impl<'a> ThreadTable<'a> {
             });
         }
         let several = ThreadId(threads.len().saturating_sub(1) as u32);
-        let mut blocks: Vec<_> = blocks
-            .into_iter()
-            .map(|(block, user)| (block, user.unwrap_or(several)))
-            .collect();
+        let mut blocks: Vec<_> = blocks.into_iter().map(|(block, user)| (block, user.unwrap_or(several))).collect();
         blocks.sort_by_key(|(_, user)| *user);
         ThreadTable { threads, blocks }
     }
 }
 
 fn past_thread(word: &impl Fn(u64) -> u64, mode: Mode, strings: &mut Strings) -> Thread {
-    let tid = u32::try_from(word(past::TID))
-        .ok()
-        .filter(|tid| u64::from(*tid) != SHARED_TID);
+    let tid = u32::try_from(word(past::TID)).ok().filter(|tid| u64::from(*tid) != SHARED_TID);
     let name = match tid {
         Some(_) => name(word(past::NAME), word(past::NAME + 1)),
         None => "ended threads".to_owned(),
@@ -116,21 +106,13 @@ fn past_thread(word: &impl Fn(u64) -> u64, mode: Mode, strings: &mut Strings) ->
 }
 
 fn live_thread(block: &ThreadView<'_>, mode: Mode, strings: &mut Strings) -> Thread {
-    let tid = u32::try_from(block.word(block_word!(tid)))
-        .ok()
-        .filter(|tid| u64::from(*tid) != SHARED_TID);
+    let tid = u32::try_from(block.word(block_word!(tid))).ok().filter(|tid| u64::from(*tid) != SHARED_TID);
     let name = match tid {
-        Some(_) => name(
-            block.word(block_word!(name)),
-            block.word(block_word!(name) + 1),
-        ),
+        Some(_) => name(block.word(block_word!(name)), block.word(block_word!(name) + 1)),
         None => "other threads".to_owned(),
     };
-    let own = |word: usize| {
-        block
-            .word(block_word!(totals) + word)
-            .saturating_sub(block.word(block_word!(at_start) + word))
-    };
+    let own =
+        |word: usize| block.word(block_word!(totals) + word).saturating_sub(block.word(block_word!(at_start) + word));
     Thread {
         tid,
         name: strings.id(&name),

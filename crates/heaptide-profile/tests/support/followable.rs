@@ -8,20 +8,12 @@ pub fn assert_followable(profile: &Profile) {
         assert!(module.path.index() < profile.strings.len());
     }
     for location in &profile.locations {
-        assert!(
-            location
-                .module
-                .is_none_or(|id| id.index() < profile.modules.len())
-        );
+        assert!(location.module.is_none_or(|id| id.index() < profile.modules.len()));
     }
     assert!([0, profile.locations.len()].contains(&profile.symbols.len()));
     for frame in profile.symbols.iter().flat_map(|symbols| &symbols.frames) {
         assert!(frame.function.index() < profile.strings.len());
-        assert!(
-            frame
-                .file
-                .is_none_or(|id| id.index() < profile.strings.len())
-        );
+        assert!(frame.file.is_none_or(|id| id.index() < profile.strings.len()));
     }
     for (index, node) in profile.nodes.iter().enumerate() {
         assert!(node.location.index() < profile.locations.len());
@@ -41,12 +33,7 @@ pub fn assert_followable(profile: &Profile) {
         assert!(row.node.index() < nodes && row.thread.index() < profile.threads.len());
     }
     let t = &profile.timeline;
-    for column in [
-        &t.live_bytes,
-        &t.live_allocations,
-        &t.allocations,
-        &t.allocated_bytes,
-    ] {
+    for column in [&t.live_bytes, &t.live_allocations, &t.allocations, &t.allocated_bytes] {
         assert_eq!(column.len(), t.t_ms.len());
     }
     assert_eq!(t.mapped_bytes.len(), t.t_ms.len());
@@ -55,11 +42,7 @@ pub fn assert_followable(profile: &Profile) {
     }
     for track in &profile.tracks {
         assert!(track.node.index() < nodes);
-        for column in [
-            &track.live_bytes,
-            &track.live_allocations,
-            &track.allocations,
-        ] {
+        for column in [&track.live_bytes, &track.live_allocations, &track.allocations] {
             assert_eq!(column.len(), track.t_ms.len());
         }
     }

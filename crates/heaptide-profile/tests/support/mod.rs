@@ -6,9 +6,8 @@ mod followable;
 pub use followable::assert_followable;
 
 use heaptide_profile::{
-    End, Frame, Location, LocationId, LocationSymbols, Mode, Module, ModuleId, Node, NodeId,
-    Profile, Program, Recorder, Site, StringId, Survivors, Thread, ThreadId, ThreadSite, Timeline,
-    Totals, Track,
+    End, Frame, Location, LocationId, LocationSymbols, Mode, Module, ModuleId, Node, NodeId, Profile, Program,
+    Recorder, Site, StringId, Survivors, Thread, ThreadId, ThreadSite, Timeline, Totals, Track,
 };
 
 /// Numbers that proptest chose, and zeros after the last one.
@@ -18,9 +17,7 @@ pub struct Dice {
 
 impl Dice {
     pub fn new(numbers: Vec<u64>) -> Self {
-        Dice {
-            numbers: numbers.into_iter(),
-        }
+        Dice { numbers: numbers.into_iter() }
     }
 
     fn number(&mut self) -> u64 {
@@ -51,11 +48,7 @@ impl Dice {
     }
 
     fn string(&mut self) -> String {
-        self.rows(12, |dice, _| {
-            char::from_u32(dice.below(0x2_0000)).unwrap_or('\u{fffd}')
-        })
-        .into_iter()
-        .collect()
+        self.rows(12, |dice, _| char::from_u32(dice.below(0x2_0000)).unwrap_or('\u{fffd}')).into_iter().collect()
     }
 
     fn id<T>(&mut self, table: &[T]) -> Option<u32> {
@@ -91,17 +84,12 @@ impl Dice {
                         inlined: dice.below(2) == 1,
                     })
                 });
-                LocationSymbols {
-                    frames: frames.into_iter().flatten().collect(),
-                }
+                LocationSymbols { frames: frames.into_iter().flatten().collect() }
             })
             .collect();
         let nodes = self.rows(12, |dice, row| {
             Some(Node {
-                parent: dice
-                    .maybe(|dice| dice.below(row))
-                    .filter(|_| row > 0)
-                    .map(NodeId),
+                parent: dice.maybe(|dice| dice.below(row)).filter(|_| row > 0).map(NodeId),
                 location: LocationId(dice.id(&locations)?),
                 truncated: dice.below(2) == 1,
             })
@@ -194,12 +182,8 @@ impl Dice {
             started_unix_ms: self.number(),
             duration_s: self.number() as f64 / 1000.0,
             end: match self.below(4) {
-                0 => End::Exited {
-                    status: self.number() as i32,
-                },
-                1 => End::Signalled {
-                    signal: self.number() as i32,
-                },
+                0 => End::Exited { status: self.number() as i32 },
+                1 => End::Signalled { signal: self.number() as i32 },
                 2 => End::Running,
                 _ => End::Lost,
             },
@@ -210,9 +194,7 @@ impl Dice {
         Recorder {
             mode: match self.below(2) {
                 0 => Mode::Exact,
-                _ => Mode::Sampled {
-                    interval_bytes: self.number(),
-                },
+                _ => Mode::Sampled { interval_bytes: self.number() },
             },
             events: self.number(),
             lost_events: self.number(),
@@ -265,9 +247,7 @@ pub fn sample() -> Profile {
         .map(|seed: u64| {
             let mut state = seed;
             let numbers = std::iter::repeat_with(|| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 state >> 7
             });
             Dice::new(numbers.take(1000).collect()).profile()

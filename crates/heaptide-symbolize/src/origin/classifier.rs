@@ -23,10 +23,7 @@ impl Classifier {
             let Some(function) = profile.strings.get(frame.function.index()) else {
                 continue;
             };
-            let Some(file) = frame
-                .file
-                .and_then(|file| profile.strings.get(file.index()))
-            else {
+            let Some(file) = frame.file.and_then(|file| profile.strings.get(file.index())) else {
                 continue;
             };
             let Some(name) = FunctionPath::parse(function, Some(file)).crate_name() else {
@@ -39,23 +36,15 @@ impl Classifier {
                 None => *own += 1,
             }
         }
-        let dependencies = seen
-            .into_iter()
-            .filter(|(_, (elsewhere, own))| elsewhere > own);
-        Self {
-            dependencies: dependencies.map(|(name, _)| name.to_owned()).collect(),
-        }
+        let dependencies = seen.into_iter().filter(|(_, (elsewhere, own))| elsewhere > own);
+        Self { dependencies: dependencies.map(|(name, _)| name.to_owned()).collect() }
     }
 
     /// As [`classify`], and better for crates of the profile.
     #[must_use]
     pub fn classify(&self, function: &str, file: Option<&str>, module: &str) -> Origin {
         let origin = classify(function, file, module);
-        let unsure = file.is_none_or(|file| {
-            known::STANDARD_PLACES
-                .iter()
-                .any(|place| file.contains(place))
-        });
+        let unsure = file.is_none_or(|file| known::STANDARD_PLACES.iter().any(|place| file.contains(place)));
         if origin == Origin::User && unsure {
             let name = FunctionPath::parse(function, file).crate_name();
             if name.is_some_and(|name| self.dependencies.contains(name)) {

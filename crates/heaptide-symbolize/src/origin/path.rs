@@ -32,19 +32,14 @@ impl<'n> FunctionPath<'n> {
     pub(super) fn parse(function: &'n str, file: Option<&str>) -> Self {
         let parameters = top_level(function, '(');
         if parameters.is_some() && !file.is_some_and(|file| file.ends_with(".rs")) {
-            return Self::Cpp {
-                path: without_return_type(function),
-            };
+            return Self::Cpp { path: without_return_type(function) };
         }
         if let Some(qualified) = function.strip_prefix('<') {
             return Self::parse_qualified(qualified).unwrap_or(Self::Plain { name: function });
         }
         let segments = top_level_str(function, "::");
         if segments.is_some() && !first_segment(function).is_empty() {
-            return Self::Rust {
-                path: function,
-                as_trait: None,
-            };
+            return Self::Rust { path: function, as_trait: None };
         }
         Self::Plain { name: function }
     }
@@ -57,24 +52,15 @@ impl<'n> FunctionPath<'n> {
         // A trait inside of a type's function: `<std::ffi::os_str::OsString>::push::SpecPushTo`.
         let as_trait = as_at.map(|at| inside[at + " as ".len()..].trim_start_matches('<'));
         let path = match (own, as_trait) {
-            (Some(own), Some(implemented)) if is_library(own) && !is_library(implemented) => {
-                implemented
-            }
+            (Some(own), Some(implemented)) if is_library(own) && !is_library(implemented) => implemented,
             (Some(own), _) => own,
             (None, Some(implemented)) => implemented,
             (None, None) => BUILTIN,
         };
-        let path = if first_segment(path).is_empty() {
-            BUILTIN
-        } else {
-            path
-        };
+        let path = if first_segment(path).is_empty() { BUILTIN } else { path };
         // Functions of slices, pointers and tuples are the library's, whatever they hold.
         let is_builtin = as_trait.is_none() && rest.starts_with(['[', '*', '&', '(']);
-        Some(Self::Rust {
-            path: if is_builtin { BUILTIN } else { path },
-            as_trait,
-        })
+        Some(Self::Rust { path: if is_builtin { BUILTIN } else { path }, as_trait })
     }
 
     /// The crate of a Rust function.
@@ -90,16 +76,10 @@ impl<'n> FunctionPath<'n> {
 pub(super) fn crate_of_file(file: &str) -> Option<&str> {
     let after = |place: &str| file.find(place).map(|at| &file[at + place.len()..]);
     let directory = |rest: &'_ str| rest.split('/').next().map(str::len);
-    if let Some(rest) = after("/registry/src/")
-        .and_then(|rest| rest.split_once('/'))
-        .map(|(_, rest)| rest)
-    {
+    if let Some(rest) = after("/registry/src/").and_then(|rest| rest.split_once('/')).map(|(_, rest)| rest) {
         return without_version(&rest[..directory(rest)?]);
     }
-    if let Some(rest) = after("/git/checkouts/")
-        .or_else(|| after("/rust/deps/"))
-        .or_else(|| after("/vendor/"))
-    {
+    if let Some(rest) = after("/git/checkouts/").or_else(|| after("/rust/deps/")).or_else(|| after("/vendor/")) {
         return without_version(&rest[..directory(rest)?]);
     }
     let library = file.contains("/rustc/") || file.contains("/rustlib/src/rust/");
@@ -110,11 +90,7 @@ pub(super) fn crate_of_file(file: &str) -> Option<&str> {
 /// `tokio-util` of `tokio-util-0.7.1`, `kv` of `kv-2f3a9c11d0e4b567`.
 fn without_version(directory: &str) -> Option<&str> {
     let name = match directory.rsplit_once('-') {
-        Some((name, version))
-            if version.starts_with(|c: char| c.is_ascii_digit()) || version.len() == 16 =>
-        {
-            name
-        }
+        Some((name, version)) if version.starts_with(|c: char| c.is_ascii_digit()) || version.len() == 16 => name,
         _ => directory,
     };
     Some(name).filter(|name| !name.is_empty())
@@ -122,9 +98,7 @@ fn without_version(directory: &str) -> Option<&str> {
 
 /// `alloc` of `alloc::vec::Vec<T>`.
 pub(super) fn first_segment(path: &str) -> &str {
-    let end = path
-        .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-        .unwrap_or(path.len());
+    let end = path.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(path.len());
     &path[..end]
 }
 
@@ -136,18 +110,14 @@ fn is_library(path: &str) -> bool {
 fn type_path(mut own: &str) -> Option<&str> {
     loop {
         let trimmed = own.trim_start_matches(['&', '*', '[', '(', ' ']);
-        let trimmed = ["mut ", "const ", "dyn ", "for<"]
-            .iter()
-            .find_map(|word| trimmed.strip_prefix(word))
-            .unwrap_or(trimmed);
+        let trimmed =
+            ["mut ", "const ", "dyn ", "for<"].iter().find_map(|word| trimmed.strip_prefix(word)).unwrap_or(trimmed);
         if trimmed == own {
             break;
         }
         own = trimmed;
     }
-    let end = own
-        .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
-        .unwrap_or(own.len());
+    let end = own.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(own.len());
     own[..end].contains("::").then_some(own)
 }
 
@@ -156,9 +126,7 @@ fn without_return_type(function: &str) -> &str {
     let end = top_level(function, '(').unwrap_or(function.len());
     let mut start = 0;
     while let Some(at) = top_level(&function[start..end], ' ') {
-        if function[start..end].starts_with("operator")
-            || function[start..start + at].ends_with("::operator")
-        {
+        if function[start..end].starts_with("operator") || function[start..start + at].ends_with("::operator") {
             break;
         }
         start += at + 1;
@@ -171,11 +139,7 @@ fn top_level(name: &str, wanted: char) -> Option<usize> {
     let mut depth = 0_usize;
     let mut before = ' ';
     for (at, c) in name.char_indices() {
-        if depth == 0
-            && name[at..].starts_with("operator")
-            && !before.is_alphanumeric()
-            && before != '_'
-        {
+        if depth == 0 && name[at..].starts_with("operator") && !before.is_alphanumeric() && before != '_' {
             return after_operator(name, at, wanted);
         }
         let anonymous = name[at..].starts_with("(anonymous namespace)");
@@ -195,9 +159,7 @@ fn top_level(name: &str, wanted: char) -> Option<usize> {
 
 fn after_operator(name: &str, at: usize, wanted: char) -> Option<usize> {
     let symbols = at + "operator".len();
-    let rest = name[symbols..]
-        .strip_prefix("()")
-        .map_or(symbols, |_| symbols + 2);
+    let rest = name[symbols..].strip_prefix("()").map_or(symbols, |_| symbols + 2);
     name[rest..].find(wanted).map(|found| rest + found)
 }
 

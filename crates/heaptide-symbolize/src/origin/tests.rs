@@ -7,26 +7,16 @@ use heaptide_profile::{Frame, LocationSymbols, Profile, StringId};
 const EXE: &str = "/srv/bin/kv";
 const LIBC: &str = "/usr/lib/x86_64-linux-gnu/libc.so.6";
 const LIBSTDCXX: &str = "/usr/lib/x86_64-linux-gnu/libstdc++.so.6.0.30";
-const VEC: Option<&str> =
-    Some("/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/alloc/src/vec/mod.rs");
-const TOKIO: Option<&str> = Some(
-    "/home/me/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/tokio-1.40.0/src/runtime/task/raw.rs",
-);
+const VEC: Option<&str> = Some("/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/alloc/src/vec/mod.rs");
+const TOKIO: Option<&str> =
+    Some("/home/me/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/tokio-1.40.0/src/runtime/task/raw.rs");
 const OWN: Option<&str> = Some("src/store.rs");
 
 #[track_caller]
 fn check(rows: &[(&str, Option<&str>, &str, Origin, &str)]) {
     for (function, file, module, origin, name) in rows {
-        assert_eq!(
-            classify(function, *file, module),
-            *origin,
-            "{function} in {file:?} in {module}"
-        );
-        assert_eq!(
-            crate_or_module_name(function, *file, module),
-            *name,
-            "{function} in {file:?} in {module}"
-        );
+        assert_eq!(classify(function, *file, module), *origin, "{function} in {file:?} in {module}");
+        assert_eq!(crate_or_module_name(function, *file, module), *name, "{function} in {file:?} in {module}");
     }
 }
 

@@ -30,10 +30,7 @@ fn program() -> (Dir, Profile, Symbolizer) {
 }
 
 fn cache_files(dir: &Dir) -> Vec<PathBuf> {
-    fs::read_dir(dir.path("cache/symbols"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect()
+    fs::read_dir(dir.path("cache/symbols")).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 #[test]
@@ -43,27 +40,13 @@ fn the_cache_gives_the_same_rows() {
     assert_eq!(symbolize(&symbolizer, &mut cold), []);
     let files = cache_files(&dir);
     assert_eq!(files.len(), 1, "{files:?}");
-    assert_eq!(
-        fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
-    assert_eq!(
-        fs::metadata(dir.path("cache/symbols"))
-            .unwrap()
-            .permissions()
-            .mode()
-            & 0o777,
-        0o700
-    );
+    assert_eq!(fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(dir.path("cache/symbols")).unwrap().permissions().mode() & 0o777, 0o700);
 
     let before = fs::metadata(&files[0]).unwrap().modified().unwrap();
     assert_eq!(symbolize(&symbolizer, &mut warm), []);
     assert_eq!(cold, warm);
-    assert_eq!(
-        fs::metadata(&files[0]).unwrap().modified().unwrap(),
-        before,
-        "a hit writes nothing"
-    );
+    assert_eq!(fs::metadata(&files[0]).unwrap().modified().unwrap(), before, "a hit writes nothing");
     assert_eq!(cache_files(&dir), files);
 }
 
@@ -92,10 +75,7 @@ fn debug_files_that_come_later_are_used() {
     dir.tool("strip a");
     dir.tool("objcopy --add-gnu-debuglink=a.debug a");
     fs::rename(dir.path("a.debug"), dir.path("elsewhere")).unwrap();
-    assert_eq!(
-        symbolize(&symbolizer, &mut profile)[0].cause,
-        Cause::NoDebugInfo
-    );
+    assert_eq!(symbolize(&symbolizer, &mut profile)[0].cause, Cause::NoDebugInfo);
     fs::rename(dir.path("elsewhere"), dir.path("a.debug")).unwrap();
     assert_eq!(symbolize(&symbolizer, &mut profile), []);
     assert_eq!(frames(&profile, 0)[0].function, "main");
@@ -114,10 +94,7 @@ fn a_damaged_cache_is_as_good_as_none() {
         flipped[at] ^= 1 << (at % 8);
         flipped
     });
-    for damaged in truncations
-        .chain(flips)
-        .chain([Vec::new(), b"htsymbol".to_vec()])
-    {
+    for damaged in truncations.chain(flips).chain([Vec::new(), b"htsymbol".to_vec()]) {
         fs::write(&path, &damaged).unwrap();
         let mut again = fresh.clone();
         assert_eq!(symbolize(&symbolizer, &mut again), []);

@@ -4,9 +4,7 @@ use std::fs;
 
 use heaptide_symbolize::Cause;
 
-use crate::fixture::{
-    Dir, build_id, check, frames, line_of, marks, profile, profile_of, symbolize, symbolizer,
-};
+use crate::fixture::{Dir, build_id, check, frames, line_of, marks, profile, profile_of, symbolize, symbolizer};
 
 const C: &str = r#"
 void mark(const char *);
@@ -33,9 +31,7 @@ fn library(flags: &str) -> Dir {
     dir.file("kv.c", C);
     dir.file("main.c", MAIN);
     dir.tool("gcc -O1 -fPIC -c mark.c");
-    dir.tool(&format!(
-        "gcc -O1 -fPIC -shared {flags} kv.c mark.o -o libkv.so"
-    ));
+    dir.tool(&format!("gcc -O1 -fPIC -shared {flags} kv.c mark.o -o libkv.so"));
     dir.tool("gcc main.c libkv.so -Wl,-rpath,$ORIGIN -o main");
     dir
 }
@@ -61,37 +57,20 @@ fn a_stripped_library_names_only_what_its_symbols_cover() {
     let (exported, hidden) = (&marks["exported"], &marks["hidden"]);
     let path = exported.module.to_str().unwrap();
     let id = build_id(&exported.module);
-    let mut profile = profile(&[
-        (path, id.clone(), exported.offset),
-        (path, id.clone(), hidden.offset),
-    ]);
+    let mut profile = profile(&[(path, id.clone(), exported.offset), (path, id.clone(), hidden.offset)]);
     let problems = symbolize(&symbolizer(&dir), &mut profile);
 
-    let names = |location| {
-        frames(&profile, location)
-            .into_iter()
-            .map(|frame| frame.function)
-            .collect::<Vec<_>>()
-    };
+    let names = |location| frames(&profile, location).into_iter().map(|frame| frame.function).collect::<Vec<_>>();
     assert_eq!(names(0), ["exported"]);
     assert_eq!(names(1), [""; 0], "`hidden` is nobody's");
     assert_eq!(problems.len(), 1);
     let problem = &problems[0];
-    assert_eq!(
-        (&problem.cause, problem.locations),
-        (&Cause::NoDebugInfo, 2)
-    );
+    assert_eq!((&problem.cause, problem.locations), (&Cause::NoDebugInfo, 2));
     assert_eq!((problem.unnamed, problem.without_line), (1, 2));
-    assert!(
-        problem.hint().contains("line-tables-only"),
-        "{}",
-        problem.hint()
-    );
+    assert!(problem.hint().contains("line-tables-only"), "{}", problem.hint());
     assert_eq!(
         problem.to_string(),
-        format!(
-            "{path}: no debug information: 1 of 2 locations have no function name, 2 of 2 have no source line"
-        )
+        format!("{path}: no debug information: 1 of 2 locations have no function name, 2 of 2 have no source line")
     );
 }
 
@@ -101,10 +80,7 @@ fn without_debug_information_the_symbol_table_names_all() {
     let mut profile = profile_of(&marks(dir.path("main"))["hidden"]);
     let problems = symbolize(&symbolizer(&dir), &mut profile);
     let frames = frames(&profile, 0);
-    assert_eq!(
-        (frames[0].function.as_str(), frames[0].line),
-        ("hidden", None)
-    );
+    assert_eq!((frames[0].function.as_str(), frames[0].line), ("hidden", None));
     assert_eq!((problems[0].unnamed, problems[0].without_line), (0, 1));
 }
 
@@ -136,42 +112,26 @@ fn a_debug_file_without_build_id_must_have_the_right_checksum() {
     let mut changed = fs::read(dir.path("kv.debug")).unwrap();
     changed.push(0);
     fs::write(dir.path("kv.debug"), changed).unwrap();
-    assert_eq!(
-        symbolize(&symbolizer(&dir), &mut profile)[0].cause,
-        Cause::NoDebugInfo
-    );
+    assert_eq!(symbolize(&symbolizer(&dir), &mut profile)[0].cause, Cause::NoDebugInfo);
     assert_eq!(frames(&profile, 0), []);
 }
 
 #[test]
 fn a_debug_file_is_found_by_build_id() {
     let dir = library("-g");
-    let id: String = build_id(&dir.path("libkv.so"))
-        .unwrap()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let id: String = build_id(&dir.path("libkv.so")).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
     let place = dir.path("debug/.build-id").join(&id[..2]);
     fs::create_dir_all(&place).unwrap();
     let place = place.join(format!("{}.debug", &id[2..]));
-    dir.tool(&format!(
-        "objcopy --only-keep-debug libkv.so {}",
-        place.display()
-    ));
+    dir.tool(&format!("objcopy --only-keep-debug libkv.so {}", place.display()));
     dir.tool("strip libkv.so");
     let mut profile = profile_of(&marks(dir.path("main"))["hidden"]);
     assert_eq!(symbolize(&symbolizer(&dir), &mut profile), []);
     check(&frames(&profile, 0), &hidden_line());
 
     // A file of another build in its place is not believed.
-    dir.tool(&format!(
-        "gcc -g -fPIC -shared main.c -o {}",
-        place.display()
-    ));
-    assert_eq!(
-        symbolize(&symbolizer(&dir), &mut profile)[0].cause,
-        Cause::NoDebugInfo
-    );
+    dir.tool(&format!("gcc -g -fPIC -shared main.c -o {}", place.display()));
+    assert_eq!(symbolize(&symbolizer(&dir), &mut profile)[0].cause, Cause::NoDebugInfo);
     assert_eq!(frames(&profile, 0), []);
 }
 

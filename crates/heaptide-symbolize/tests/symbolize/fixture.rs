@@ -31,10 +31,7 @@ impl Dir {
     pub fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let serial = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!(
-            "heaptide-symbolize-{}-{serial}",
-            std::process::id()
-        ));
+        let path = std::env::temp_dir().join(format!("heaptide-symbolize-{}-{serial}", std::process::id()));
         fs::create_dir(&path).unwrap();
         let dir = Self(path.canonicalize().unwrap());
         dir.file("mark.c", MARK);
@@ -60,10 +57,7 @@ impl Dir {
     fn command<'a>(&self, program: &str, args: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = Command::new(program);
         // Lets a stable rustc still write the old mangling.
-        command
-            .args(args)
-            .current_dir(&self.0)
-            .env("RUSTC_BOOTSTRAP", "1");
+        command.args(args).current_dir(&self.0).env("RUSTC_BOOTSTRAP", "1");
         command
     }
 }
@@ -76,16 +70,9 @@ impl Drop for Dir {
 }
 
 pub fn run(mut command: Command) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{}",
-        output.status,
-        text(&output.stderr)
-    );
+    assert!(output.status.success(), "{command:?}: {}\n{}", output.status, text(&output.stderr));
     text(&output.stdout)
 }
 
@@ -103,18 +90,9 @@ pub fn marks(program: impl AsRef<OsStr>) -> BTreeMap<String, Mark> {
         let mut words = line.splitn(3, ' ');
         let name = words.next()?.to_owned();
         let offset = u64::from_str_radix(words.next()?, 16).ok()?;
-        Some((
-            name,
-            Mark {
-                module: PathBuf::from(words.next()?).canonicalize().ok()?,
-                offset,
-            },
-        ))
+        Some((name, Mark { module: PathBuf::from(words.next()?).canonicalize().ok()?, offset }))
     };
-    output
-        .lines()
-        .map(|line| mark(line).unwrap_or_else(|| panic!("{line}")))
-        .collect()
+    output.lines().map(|line| mark(line).unwrap_or_else(|| panic!("{line}"))).collect()
 }
 
 /// Build id of a file.
@@ -126,10 +104,7 @@ pub fn build_id(path: &Path) -> Option<Vec<u8>> {
 
 /// The line of `source` that holds `text`, from 1.
 pub fn line_of(source: &str, text: &str) -> u32 {
-    let at = source
-        .lines()
-        .position(|line| line.contains(text))
-        .unwrap_or_else(|| panic!("no {text} in {source}"));
+    let at = source.lines().position(|line| line.contains(text)).unwrap_or_else(|| panic!("no {text} in {source}"));
     u32::try_from(at).unwrap() + 1
 }
 
@@ -139,33 +114,20 @@ pub fn profile(locations: &[(&str, Option<Vec<u8>>, u64)]) -> Profile {
     for (path, build_id, offset) in locations {
         let row = u32::try_from(profile.modules.len()).unwrap();
         profile.strings.push((*path).to_owned());
-        profile.modules.push(Module {
-            path: StringId(row),
-            build_id: build_id.clone(),
-            base: 0x5555_0000_0000,
-        });
-        profile.locations.push(Location {
-            module: Some(ModuleId(row)),
-            offset: *offset,
-        });
+        profile.modules.push(Module { path: StringId(row), build_id: build_id.clone(), base: 0x5555_0000_0000 });
+        profile.locations.push(Location { module: Some(ModuleId(row)), offset: *offset });
     }
     profile
 }
 
 /// A profile with one location, as recorded with the file's own build id.
 pub fn profile_of(mark: &Mark) -> Profile {
-    profile(&[(
-        mark.module.to_str().unwrap(),
-        build_id(&mark.module),
-        mark.offset,
-    )])
+    profile(&[(mark.module.to_str().unwrap(), build_id(&mark.module), mark.offset)])
 }
 
 /// No cache, and debug files only from `dir`.
 pub fn symbolizer(dir: &Dir) -> Symbolizer {
-    Symbolizer::new()
-        .cache_dir(None)
-        .debug_dirs([dir.path("debug")])
+    Symbolizer::new().cache_dir(None).debug_dirs([dir.path("debug")])
 }
 
 /// A frame with its strings.
@@ -199,17 +161,11 @@ pub fn symbolize(symbolizer: &Symbolizer, profile: &mut Profile) -> Vec<Problem>
 /// Asserts a location's frames, innermost first: function, end of the file name, line.
 #[track_caller]
 pub fn check(frames: &[Named], expected: &[(&str, &str, u32)]) {
-    let shape: Vec<_> = frames
-        .iter()
-        .map(|f| (f.function.as_str(), f.file.as_deref().unwrap_or(""), f.line))
-        .collect();
+    let shape: Vec<_> = frames.iter().map(|f| (f.function.as_str(), f.file.as_deref().unwrap_or(""), f.line)).collect();
     assert_eq!(frames.len(), expected.len(), "{shape:#?}");
     for (at, (frame, (function, file, line))) in frames.iter().zip(expected).enumerate() {
         assert_eq!(frame.function, *function, "{shape:#?}");
-        assert!(
-            frame.file.as_deref().unwrap_or_default().ends_with(file),
-            "{file} in {shape:#?}"
-        );
+        assert!(frame.file.as_deref().unwrap_or_default().ends_with(file), "{file} in {shape:#?}");
         assert_eq!(frame.line, Some(*line), "{shape:#?}");
         assert_eq!(frame.inlined, at + 1 < frames.len(), "{shape:#?}");
     }

@@ -27,25 +27,14 @@ int main(void) {
 
 #[test]
 fn c_names_the_line_of_the_call_and_the_inlined_frames() {
-    for flags in [
-        "-O0",
-        "-O2",
-        "-O1 -no-pie",
-        "-O2 -gdwarf-4",
-        "-O2 -gz",
-        "-O2 -g1",
-        "-O0 -Wl,--build-id=none",
-    ] {
+    for flags in ["-O0", "-O2", "-O1 -no-pie", "-O2 -gdwarf-4", "-O2 -gz", "-O2 -g1", "-O0 -Wl,--build-id=none"] {
         let dir = Dir::new();
         dir.file("a.c", C);
         dir.tool(&format!("gcc -g {flags} a.c mark.o -o a"));
         let marks = marks(dir.path("a"));
         let mut profile = profile_of(&marks["plain"]);
         assert_eq!(symbolize(&symbolizer(&dir), &mut profile), [], "{flags}");
-        check(
-            &frames(&profile, 0),
-            &[("main", "/a.c", line_of(C, "mark(\"plain\")"))],
-        );
+        check(&frames(&profile, 0), &[("main", "/a.c", line_of(C, "mark(\"plain\")"))]);
 
         let mut profile = profile_of(&marks["inlined"]);
         assert_eq!(symbolize(&symbolizer(&dir), &mut profile), [], "{flags}");
@@ -68,10 +57,7 @@ fn the_return_address_itself_stands_on_the_next_line() {
     mark.offset += 1;
     let mut profile = profile_of(&mark);
     symbolize(&symbolizer(&dir), &mut profile);
-    check(
-        &frames(&profile, 0),
-        &[("main", "/a.c", line_of(C, "sink = 3"))],
-    );
+    check(&frames(&profile, 0), &[("main", "/a.c", line_of(C, "sink = 3"))]);
 }
 
 const CPP: &str = r#"
@@ -117,11 +103,7 @@ fn cpp_names_are_demangled() {
     assert_eq!(symbolize(&symbolizer(&dir), &mut profile), []);
     let fill = "kv::fill(kv::Table<int>&, char const*)";
     let expected = [
-        (
-            "kv::Table<int>::insert(int)",
-            "/a.cc",
-            line_of(CPP, "mark(\"insert\")"),
-        ),
+        ("kv::Table<int>::insert(int)", "/a.cc", line_of(CPP, "mark(\"insert\")")),
         (fill, "/a.cc", line_of(CPP, "table.insert(7)")),
     ];
     check(&frames(&profile, 0), &expected);
@@ -129,10 +111,7 @@ fn cpp_names_are_demangled() {
     let mut profile = profile_of(&marks["lambda"]);
     symbolize(&symbolizer(&dir), &mut profile);
     let lambda = &frames(&profile, 0)[0];
-    assert!(
-        lambda.function.starts_with(fill) && lambda.function.contains("lambda"),
-        "{lambda:?}"
-    );
+    assert!(lambda.function.starts_with(fill) && lambda.function.contains("lambda"), "{lambda:?}");
     assert_eq!(lambda.line, Some(line_of(CPP, "mark(\"lambda\")")));
 }
 
@@ -193,9 +172,7 @@ fn main() {
 fn check_rust(flags: &str, mark: &str, expected: &[(&str, &str, u32)]) {
     let dir = Dir::new();
     dir.file("kv.rs", RUST);
-    dir.tool(&format!(
-        "rustc --edition 2024 {flags} -C link-arg=mark.o kv.rs -o kv"
-    ));
+    dir.tool(&format!("rustc --edition 2024 {flags} -C link-arg=mark.o kv.rs -o kv"));
     let mut profile = profile_of(&marks(dir.path("kv"))[mark]);
     assert_eq!(symbolize(&symbolizer(&dir), &mut profile), [], "{flags}");
     check(&frames(&profile, 0), expected);
@@ -205,16 +182,10 @@ fn check_rust(flags: &str, mark: &str, expected: &[(&str, &str, u32)]) {
 fn rust_legacy_names_lose_their_hash() {
     let line = |text| line_of(RUST, text);
     let flags = "-g -O -Z unstable-options -C symbol-mangling-version=legacy";
-    let insert = [
-        ("kv::store::Table<T>::insert", "kv.rs", line("c\"insert\"")),
-        ("kv::fill", "kv.rs", line("table.insert(7)")),
-    ];
+    let insert =
+        [("kv::store::Table<T>::insert", "kv.rs", line("c\"insert\"")), ("kv::fill", "kv.rs", line("table.insert(7)"))];
     check_rust(flags, "insert", &insert);
-    let dropped = [(
-        "<kv::store::Table<T> as core::ops::drop::Drop>::drop",
-        "kv.rs",
-        line("c\"drop\""),
-    )];
+    let dropped = [("<kv::store::Table<T> as core::ops::drop::Drop>::drop", "kv.rs", line("c\"drop\""))];
     check_rust(flags, "drop", &dropped);
 }
 
@@ -223,19 +194,11 @@ fn rust_v0_names_keep_their_types() {
     let line = |text| line_of(RUST, text);
     let flags = "-g -O -C symbol-mangling-version=v0";
     let insert = [
-        (
-            "<kv::store::Table<u32>>::insert",
-            "kv.rs",
-            line("c\"insert\""),
-        ),
+        ("<kv::store::Table<u32>>::insert", "kv.rs", line("c\"insert\"")),
         ("kv::fill", "kv.rs", line("table.insert(7)")),
     ];
     check_rust(flags, "insert", &insert);
-    let dropped = [(
-        "<kv::store::Table<u32> as core::ops::drop::Drop>::drop",
-        "kv.rs",
-        line("c\"drop\""),
-    )];
+    let dropped = [("<kv::store::Table<u32> as core::ops::drop::Drop>::drop", "kv.rs", line("c\"drop\""))];
     check_rust(flags, "drop", &dropped);
 }
 
@@ -244,36 +207,21 @@ fn rust_v0_names_keep_their_types() {
 fn line_tables_are_nearly_enough_for_rust() {
     let line = |text| line_of(RUST, text);
     let flags = "-C debuginfo=line-tables-only -O -C symbol-mangling-version=v0";
-    let insert = [
-        ("insert<u32>", "kv.rs", line("c\"insert\"")),
-        ("kv::fill", "kv.rs", line("table.insert(7)")),
-    ];
+    let insert = [("insert<u32>", "kv.rs", line("c\"insert\"")), ("kv::fill", "kv.rs", line("table.insert(7)"))];
     check_rust(flags, "insert", &insert);
 }
 
 #[test]
 fn rust_closures_are_named_after_their_function() {
     let flags = "-g -C opt-level=0 -C symbol-mangling-version=v0";
-    check_rust(
-        flags,
-        "closure",
-        &[(
-            "kv::fill::{closure#0}",
-            "kv.rs",
-            line_of(RUST, "c\"closure\""),
-        )],
-    );
+    check_rust(flags, "closure", &[("kv::fill::{closure#0}", "kv.rs", line_of(RUST, "c\"closure\""))]);
 }
 
 #[test]
 fn split_debug_information_is_found_packed_and_unpacked() {
     let line = |text| line_of(RUST, text);
     let insert = [
-        (
-            "<kv::store::Table<u32>>::insert",
-            "kv.rs",
-            line("c\"insert\""),
-        ),
+        ("<kv::store::Table<u32>>::insert", "kv.rs", line("c\"insert\"")),
         ("kv::fill", "kv.rs", line("table.insert(7)")),
     ];
     for split in ["packed", "unpacked"] {
