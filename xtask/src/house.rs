@@ -19,15 +19,15 @@ const UNSAFE_MODULES: [&str; 3] = [
     "crates/heaptide-symbolize/src/mapping.rs",
 ];
 
-/// A committed text file.
+/// A text file that is committed, or would be.
 struct File {
     path: String,
     text: String,
 }
 
-/// Checks all committed files.
+/// Checks all files that are committed or would be.
 pub fn check() -> Result<()> {
-    let files = committed()?;
+    let files = files()?;
     let mut mistakes = Vec::new();
     let home = std::env::var("HOME").unwrap_or_default();
     for file in &files {
@@ -43,8 +43,10 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
-fn committed() -> Result<Vec<File>> {
-    let listed = program::output(Command::new("git").current_dir(root()).args(["ls-files", "-z"]))?;
+fn files() -> Result<Vec<File>> {
+    let mut list = Command::new("git");
+    list.current_dir(root()).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    let listed = program::output(&mut list)?;
     let texts = listed.split('\0').filter_map(|path| {
         // What is not UTF-8 is no text; what was deleted and not committed yet is no file.
         let text = fs::read_to_string(root().join(path)).ok()?;
