@@ -20,7 +20,7 @@ struct Package {
     reason: &'static str,
 }
 
-const PACKAGES: [Package; 15] = [
+const PACKAGES: [Package; 16] = [
     Package { name: "apache2-utils", program: "ab", reason: "load for nginx" },
     Package { name: "binutils", program: "objcopy", reason: "separate debug files; a second opinion on symbols" },
     Package { name: "bsdutils", program: "script", reason: "a terminal to run in" },
@@ -29,6 +29,7 @@ const PACKAGES: [Package; 15] = [
     Package { name: "git", program: "git", reason: "recorded; knows what is committed" },
     Package { name: "heaptrack", program: "heaptrack", reason: "compared with" },
     Package { name: "jq", program: "jq", reason: "recorded" },
+    Package { name: "mount", program: "umount", reason: "a small disk to fill" },
     Package { name: "nginx-light", program: "nginx", reason: "recorded under load" },
     Package { name: "nodejs", program: "node", reason: "recorded" },
     Package { name: "python3", program: "python3", reason: "recorded" },
