@@ -7,7 +7,7 @@ use core::{
     arch::{asm, global_asm},
     sync::atomic::{
         AtomicU64,
-        Ordering::{Acquire, Relaxed, Release},
+        Ordering::{Acquire, Relaxed, Release, SeqCst},
         compiler_fence,
     },
 };
@@ -230,7 +230,9 @@ impl Live {
             // Another thread may have seen the highest and not freed since: what it left is still there, nearly.
             let highest = header.peak_bytes.load(Relaxed);
             let kept = header.peak_snapshot_bytes.load(Relaxed);
-            if highest > kept + (kept >> PEAK_STEP_LOG2) && before as u64 + (before as u64 >> 6) > highest {
+            // Below zero while another thread's frees are known before its allocations.
+            let before = before.max(0) as u64;
+            if highest > kept + (kept >> PEAK_STEP_LOG2) && before + (before >> 6) > highest {
                 self.rising_to = highest as i64;
                 self.keep_peak(header);
             }
@@ -328,7 +330,8 @@ pub fn working(global: &Global, local: *mut Local) -> Option<Working> {
         let ready = unsafe { &(*thread).ready };
         if ready.load(Relaxed) == 1 {
             ready.store(0, Relaxed);
-            compiler_fence(Acquire);
+            // What is done with the thread's things stays behind this store.
+            compiler_fence(SeqCst);
             return Some(Working(thread));
         }
     }
@@ -351,6 +354,7 @@ fn working_slow(global: &Global, local: *mut Local) -> Option<Working> {
     global.threads.announce_end(thread);
     // SAFETY: as above.
     unsafe { (*local).thread = thread };
+    compiler_fence(SeqCst);
     Some(Working(thread))
 }
 
@@ -384,6 +388,8 @@ pub fn ends(global: &Global, thread: *mut Thread) {
 
 impl Thread {
     fn begin(&mut self, global: &Global, local: *mut Local) {
+        // A thread that was handed on was left between events; it is in the middle of its first one.
+        self.ready.store(0, Relaxed);
         let header = global.header();
         let tid = u64::from(sys::tid());
         let block = self.block();
