@@ -134,11 +134,9 @@ impl Interner {
         let mask = Slots::of(self.slots.load(Acquire)).mask;
         if self.used.load(Relaxed) * 5 > (mask + 1) * 3 {
             self.grow(global);
-            if self.used.load(Relaxed) * 8 > (mask + 1) * 7
-                && self.next.load(Acquire) == 0
-                && Slots::of(self.slots.load(Acquire)).mask == mask
-            {
-                // It could not grow. The key stays unknown; whoever wants it next comes here again.
+            if self.used.load(Relaxed) * 8 > (mask + 1) * 7 && Slots::of(self.slots.load(Acquire)).mask == mask {
+                // It could not grow, or whoever moves it has not come far: a table without an empty place would be
+                // searched for ever. The key stays unknown; whoever wants it next comes here again.
                 return value;
             }
         }
