@@ -53,7 +53,8 @@ pub fn weight(size: u64, interval: u64) -> Weight {
     Weight { blocks, bytes: libm::round(size as f64 / chance) as u64 }
 }
 
-/// Bytes to the next sample: exponential with mean `interval`.
+/// Bytes that pass before the next sampled one: exponential with mean `interval`, rounded down. A block of `s` bytes
+/// holds the sampled byte if `s` is more than that, which has the chance `1 − exp(−s/m)` exactly.
 pub fn next_gap(interval: u64, seed: &mut u64) -> i64 {
     if *seed == 0 {
         *seed = sys::clock_ns(libc::CLOCK_MONOTONIC) ^ u64::from(sys::tid()) << 32 | 1;
@@ -64,5 +65,5 @@ pub fn next_gap(interval: u64, seed: &mut u64) -> i64 {
     *seed ^= *seed >> 27;
     let random = seed.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11;
     let uniform = (random + 1) as f64 / (1_u64 << 53) as f64;
-    (-libm::log(uniform) * interval as f64) as i64 + 1
+    (-libm::log(uniform) * interval as f64) as i64
 }
