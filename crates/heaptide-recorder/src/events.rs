@@ -300,7 +300,8 @@ fn prefetch<T>(line: &T) {
     };
 }
 
-/// What a reallocation adds to an allocation: the free of the old block, and how the buffer grew.
+/// What a reallocation adds to an allocation: the free of the old block, and how the buffer grew, unless the ledger is
+/// too full for that detail: what has been counted already stands.
 fn count_reallocation<A: Adding>(
     global: &Global,
     block: &ThreadBlock,
@@ -311,18 +312,21 @@ fn count_reallocation<A: Adding>(
 ) -> Result<(), Loss> {
     let header = global.header();
     A::add(&block.totals.reallocations, 1);
-    let made = reallocations_of(global, counters)?;
-    A::add(&made.made, 1);
-    if !old.grown {
-        A::add(&made.first, 1);
-    }
-    if address != old_address {
-        A::add(&made.copied_bytes, old.size.min(size));
+    if let Ok(made) = reallocations_of(global, counters) {
+        A::add(&made.made, 1);
+        if !old.grown {
+            A::add(&made.first, 1);
+        }
+        if address != old_address {
+            A::add(&made.copied_bytes, old.size.min(size));
+        }
     }
     let before = counters_of(global, block, old.site, pages)?;
     keep_peak(before, header.peak_epoch.load(Relaxed));
     count_free::<A>(before, &block.totals, Weight { blocks: 1, bytes: old.size });
-    A::add(&reallocations_of(global, before)?.away, 1);
+    if let Ok(before) = reallocations_of(global, before) {
+        A::add(&before.away, 1);
+    }
     Ok(())
 }
 
@@ -371,8 +375,10 @@ fn free<A: Adding>(
     let weight = weigh(global, freed.size);
     keep_peak(counters, header.peak_epoch.load(Relaxed));
     count_free::<A>(counters, &block.totals, weight);
-    if freed.grown {
-        A::add(&reallocations_of(global, counters)?.grown_frees, 1);
+    if freed.grown
+        && let Ok(reallocations) = reallocations_of(global, counters)
+    {
+        A::add(&reallocations.grown_frees, 1);
     }
     let now = header.birth_tick.load(Relaxed);
     if now != freed.birth {
