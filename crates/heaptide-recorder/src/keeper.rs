@@ -111,7 +111,7 @@ fn vitals() -> Vitals {
     let threads = file(b"/proc/self/stat\0", &mut text).and_then(|text| {
         // The program's name, which may hold anything, ends with the last parenthesis; the 18th field behind it.
         let after = text.iter().rposition(|byte| *byte == b')')? + 2;
-        number(text[after..].split(is_space).nth(17)?)
+        number(text.get(after..)?.split(is_space).nth(17)?)
     });
     Vitals {
         rss_bytes: rss_bytes.map_or(UNKNOWN, |pages| pages * 4096),
