@@ -98,7 +98,7 @@ fn the_program_goes_on_without_its_observer() {
 
     assert_eq!(held.run.hear_out(), "");
     until_gone(held.program.0);
-    assert_eq!(read(&held.place, &ledger.0), (150, 150_000, "lost".to_owned()));
+    assert_eq!(read(&held.place, &ledger.0), (150, 150_000, "exited".to_owned()));
     assert_eq!(held.place.recordings(), [""; 0]);
 }
 
@@ -147,7 +147,10 @@ fn a_program_without_an_observer_leaves_its_ledger() {
     assert_eq!(read(&place, &ledger), (100, 100_000, "running".to_owned()));
     run.hear_out();
     assert_eq!(run.wait().code(), Some(0));
-    assert_eq!(read(&place, &ledger), (100, 100_000, "lost".to_owned()));
+    assert_eq!(read(&place, &ledger), (100, 100_000, "exited".to_owned()));
+    let report = place.run(["report", "-q", "holder.x.heaptide"]);
+    report.succeeds();
+    assert!(report.stdout.contains(", ended by itself\n"), "{}", report.stdout);
 }
 
 #[test]

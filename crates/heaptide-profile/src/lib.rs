@@ -16,7 +16,7 @@ mod open;
 mod problem;
 mod strings;
 
-pub use from_ledger::from_ledger;
+pub use from_ledger::{from_ledger, unwatched_end};
 pub use model::*;
 pub use open::{OpenError, Opened, Source, open};
 pub use problem::Problem;

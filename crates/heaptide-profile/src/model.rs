@@ -102,8 +102,8 @@ pub struct Program {
 pub enum End {
     /// Returned from `main` or called `exit`.
     Exited {
-        /// Exit status.
-        status: i32,
+        /// Exit status, where somebody waited for the program.
+        status: Option<i32>,
     },
     /// A signal ended it.
     Signalled {

@@ -11,7 +11,7 @@ use heaptide_ledger::header_word;
 use heaptide_ledger::read::{NotALedger, Reader};
 
 use crate::file::{MAGIC, ReadError, decode};
-use crate::from_ledger::from_ledger;
+use crate::from_ledger::{from_ledger, unwatched_end};
 use crate::ledger_file::LedgerFile;
 use crate::model::{End, Profile};
 use crate::problem::Problem;
@@ -84,7 +84,8 @@ pub enum OpenError {
 
 /// Reads a recording or a ledger; its first bytes say which it is.
 ///
-/// A ledger's program counts as [`End::Running`] while it has the ledger mapped, and as [`End::Lost`] after that.
+/// A ledger's program counts as [`End::Running`] while it has the ledger mapped, and after that as its
+/// [`unwatched_end`].
 ///
 /// # Errors
 ///
@@ -131,7 +132,7 @@ fn open_recording(path: &Path, content: &[u8]) -> Result<Opened, OpenError> {
 fn open_ledger(path: &Path, file: &File) -> Result<Opened, OpenError> {
     let io_error = |source| OpenError::Io { path: path.to_owned(), source };
     // Before it is mapped here as well: the program may be this one.
-    let end = if is_in_use(path, file) { End::Running } else { End::Lost };
+    let is_running = is_in_use(path, file);
     let map = LedgerFile::map(file).map_err(io_error)?;
     let reader = Reader::new(map.words()).map_err(|cause| OpenError::Ledger {
         path: path.to_owned(),
@@ -146,6 +147,7 @@ fn open_ledger(path: &Path, file: &File) -> Result<Opened, OpenError> {
             ),
         },
     })?;
+    let end = if is_running { End::Running } else { unwatched_end(&reader) };
     let (profile, problems) = from_ledger(&reader, end);
     Ok(Opened { profile, problems, source: Source::Ledger })
 }

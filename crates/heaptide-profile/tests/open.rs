@@ -8,16 +8,17 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use heaptide_ledger::synthetic::Writer;
-use heaptide_ledger::{ROOT, header_word};
+use heaptide_ledger::{ROOT, header_word, state};
 use heaptide_profile::file::{Existing, write};
 use heaptide_profile::{End, OpenError, Source, open};
 use support::sample;
 
-/// Writes a ledger of the process `pid`.
-fn write_ledger(path: &Path, pid: u32) {
+/// Writes a ledger of the process `pid`, in this state.
+fn write_ledger(path: &Path, pid: u32, state: u64) {
     let words: Vec<AtomicU64> = (0..1 << 14).map(|_| AtomicU64::new(0)).collect();
     let w = Writer::new(&words);
     w.set(header_word!(pid), u64::from(pid));
+    w.set(header_word!(state), state);
     let node = w.node(ROOT, w.location(w.module(0x1000, b"a", b""), 1));
     w.allocate(w.thread(1, "main"), w.site(node, 24), 24, 2);
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.load(Relaxed).to_le_bytes()).collect();
@@ -43,7 +44,7 @@ fn a_recording_is_known_by_its_magic() {
 fn a_ledger_tells_whether_its_program_runs() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("1-0.ledger");
-    write_ledger(&path, std::process::id());
+    write_ledger(&path, std::process::id(), state::RECORDING);
     let opened = open(&path).unwrap();
     assert_eq!(opened.source, Source::Ledger);
     assert_eq!(opened.profile.totals.allocated_bytes, 48);
@@ -55,6 +56,10 @@ fn a_ledger_tells_whether_its_program_runs() {
     let map = unsafe { memmap2::Mmap::map(&file) }.unwrap();
     assert_eq!(open(&path).unwrap().profile.program.end, End::Running);
     drop(map);
+    write_ledger(&path, std::process::id(), state::SUPERSEDED);
+    assert_eq!(open(&path).unwrap().profile.program.end, End::Lost);
+    write_ledger(&path, std::process::id(), state::ENDED);
+    assert_eq!(open(&path).unwrap().profile.program.end, End::Exited { status: None });
 }
 
 #[test]
@@ -82,7 +87,7 @@ fn what_cannot_be_read_says_why() {
     fs::write(&path, b"HTLEDGER and more").unwrap();
     assert!(why(&path).0.ends_with("it is shorter than a ledger's header"));
 
-    write_ledger(&path, 1);
+    write_ledger(&path, 1, state::RECORDING);
     let mut bytes = fs::read(&path).unwrap();
     bytes[8] = 9;
     fs::write(&path, &bytes).unwrap();

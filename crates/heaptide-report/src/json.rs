@@ -76,8 +76,9 @@ struct ProgramRow<'p> {
     started: Option<String>,
     duration_s: f64,
     end: &'static str,
+    /// Of a program that exited; null where nobody waited for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<i32>,
+    status: Option<Option<i32>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signal: Option<i32>,
 }

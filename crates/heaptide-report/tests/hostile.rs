@@ -38,7 +38,7 @@ fn number() -> impl Strategy<Value = u64> {
 
 fn program() -> impl Strategy<Value = Program> {
     let end = prop_oneof![
-        any::<i32>().prop_map(|status| End::Exited { status }),
+        any::<Option<i32>>().prop_map(|status| End::Exited { status }),
         any::<i32>().prop_map(|signal| End::Signalled { signal }),
         Just(End::Running),
         Just(End::Lost),

@@ -3,7 +3,7 @@
 mod fixture;
 
 use fixture::{Builder, huge, sampled, service};
-use heaptide_profile::{Profile, Site};
+use heaptide_profile::{End, Profile, Site};
 use heaptide_report::json;
 use serde_json::Value;
 
@@ -45,6 +45,16 @@ fn what_is_not_known_is_null() {
         }])
     );
     assert_eq!(report["program"]["started"], Value::Null);
+}
+
+#[test]
+fn an_exit_that_nobody_waited_for_has_a_status_that_is_not_known() {
+    let mut profile = service();
+    profile.program.end = End::Exited { status: None };
+    let program = &parsed(&profile)["program"];
+    assert_eq!((&program["end"], program.get("status")), (&"exited".into(), Some(&Value::Null)));
+    profile.program.end = End::Lost;
+    assert_eq!(parsed(&profile)["program"].get("status"), None);
 }
 
 #[test]

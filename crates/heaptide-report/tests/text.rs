@@ -98,14 +98,14 @@ fn losses_are_told() {
 fn a_program_that_allocated_nothing() {
     let mut profile = Profile::default();
     profile.program.exe = "/usr/bin/jemalloc-user".to_owned();
-    profile.program.end = End::Exited { status: 0 };
+    profile.program.end = End::Exited { status: Some(0) };
     assert_snapshot!(text(&profile, &options()));
 }
 
 #[test]
 fn short_report() {
     let mut ended = service();
-    ended.program.end = End::Exited { status: 3 };
+    ended.program.end = End::Exited { status: Some(3) };
     let reports =
         [short(&service(), &options(), "kvd.4711.heaptide"), short(&ended, &options(), "it's here/kvd.4711.heaptide")];
     for report in &reports {

@@ -139,7 +139,7 @@ fn conclude(
         talk.advice(&format!("`heaptide doctor {}` says why", other.display()));
     }
     let end = match ended {
-        Ended::Exited(status) => End::Exited { status },
+        Ended::Exited(status) => End::Exited { status: Some(status) },
         Ended::Signalled(signal) => End::Signalled { signal },
     };
     let reader = root.ledger.reader().ok_or_else(|| Failure::new("the program destroyed its ledger"))?;

@@ -16,7 +16,7 @@ mod threads;
 
 use heaptide_ledger::read::Reader;
 use heaptide_ledger::weight::COUNT_UNITS;
-use heaptide_ledger::{Loss, header_word};
+use heaptide_ledger::{Loss, header_word, state};
 
 use crate::model::{End, Mode, Profile, Program, Recorder, Totals};
 use crate::problem::Problem;
@@ -33,7 +33,7 @@ const PATH_BYTES: usize = 1 << 12;
 
 /// The profile that a ledger holds at this moment, and what was damaged in it.
 ///
-/// `end` is how the program ended, which the ledger does not know.
+/// `end` is how the program ended, which the ledger does not know; see [`unwatched_end`].
 ///
 /// Totals are the sums of the sites, so they agree with the rows to the last block. `peak_live_bytes` is the highest
 /// of what threads had handed in, of the timeline and of the live bytes now: threads hand in their sums only now and
@@ -90,6 +90,16 @@ pub fn from_ledger(reader: &Reader<'_>, end: End) -> (Profile, Vec<Problem>) {
         survivors,
     };
     (profile, problems)
+}
+
+/// How a program ended that is gone and that nobody waited for: it exited if it came as far as to note so, with a
+/// status that the ledger does not know.
+#[must_use]
+pub fn unwatched_end(reader: &Reader<'_>) -> End {
+    match reader.header(header_word!(state)) {
+        state::ENDED => End::Exited { status: None },
+        _ => End::Lost,
+    }
 }
 
 /// A count of blocks in whole blocks.

@@ -182,7 +182,7 @@ impl Dice {
             started_unix_ms: self.number(),
             duration_s: self.number() as f64 / 1000.0,
             end: match self.below(4) {
-                0 => End::Exited { status: self.number() as i32 },
+                0 => End::Exited { status: Some(self.number() as i32).filter(|status| status % 8 != 0) },
                 1 => End::Signalled { signal: self.number() as i32 },
                 2 => End::Running,
                 _ => End::Lost,

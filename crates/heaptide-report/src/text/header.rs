@@ -82,8 +82,9 @@ pub(crate) fn title(program: &Program) -> String {
 /// How the program ended, in words.
 pub(crate) fn end(end: End) -> String {
     match end {
-        End::Exited { status: 0 } => "ended by itself, status 0".to_owned(),
-        End::Exited { status } => format!("ended by itself with status {status}"),
+        End::Exited { status: None } => "ended by itself".to_owned(),
+        End::Exited { status: Some(0) } => "ended by itself, status 0".to_owned(),
+        End::Exited { status: Some(status) } => format!("ended by itself with status {status}"),
         End::Signalled { signal } => match signal_name(signal) {
             Some(name) => format!("ended by signal {signal} ({name})"),
             None => format!("ended by signal {signal}"),

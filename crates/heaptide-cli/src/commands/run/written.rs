@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use heaptide_profile::file::{self, Existing, WriteError};
-use heaptide_profile::{End, Problem, Profile};
+use heaptide_profile::{End, Problem, Profile, unwatched_end};
 
 use crate::error::{Failure, Outcome};
 use crate::observer::watched::Watched;
@@ -80,8 +80,8 @@ impl Written {
 /// Writes the recording of a process that the program started.
 pub fn write_followed(watched: &Watched, dir: &Path, talk: &Talk) -> Outcome<Written> {
     let reader = watched.ledger.reader().ok_or_else(|| Failure::new("a followed process destroyed its ledger"))?;
-    // Nobody but its parent is told how it ended.
-    let end = if watched.has_ended() { End::Lost } else { End::Running };
+    // Nobody but its parent is told its status.
+    let end = if watched.has_ended() { unwatched_end(&reader) } else { End::Running };
     let recording = recording::of_ended(&reader, end, watched.peak_rss_bytes);
     talk.detail(&format!("process {} has been recorded", watched.pid));
     Written::under_its_name(dir, recording)
