@@ -279,15 +279,15 @@ fn evaluate_frame(global: &Global, frame: &Frame, scratch: &mut Scratch) -> Opti
         }
         CfaRule::Expression(expression) => evaluate(&sections, expression, frame, None)?,
     };
-    let place_of = |register, default: Option<u64>| match row.register(register) {
+    let place_of = |register| match row.register(register) {
         Some(RegisterRule::Offset(offset)) => Some(cfa.wrapping_add_signed(offset)),
         Some(RegisterRule::Expression(expression)) => evaluate(&sections, &expression, frame, Some(cfa)),
-        _ => default,
+        _ => None,
     };
-    let slot = place_of(RETURN_ADDRESS, None)?;
-    let rbp = match place_of(RBP, None) {
-        Some(place) => read_stack(frame, place)?,
-        None => frame.rbp,
+    let slot = place_of(RETURN_ADDRESS)?;
+    let rbp = match row.register(RBP) {
+        None | Some(RegisterRule::Undefined | RegisterRule::SameValue) => frame.rbp,
+        _ => read_stack(frame, place_of(RBP)?)?,
     };
     let return_address = read_stack(frame, slot)?;
     if return_address == 0 {
