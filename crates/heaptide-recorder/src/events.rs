@@ -25,7 +25,7 @@ use crate::{
     lifecycle,
     sampling::{next_gap, weight},
     thread::{self, Local, Thread, local, working},
-    walk::{CallPath, Step, call_path, call_path_whole, site},
+    walk::{CallPath, OwnStack, Step, call_path, call_path_whole, site},
 };
 
 /// Where a hook was called from.
@@ -217,10 +217,10 @@ fn allocate_alone(
     let path = if global.memo.load(Relaxed) != 0 {
         call_path(global, caller, &mut thread.memo, thread.own_stack, &mut thread.steps)?
     } else {
-        call_path_whole(global, caller, &mut thread.steps)?
+        call_path_whole(global, caller, thread.own_stack, &mut thread.steps)?
     };
     if global.verify.load(Relaxed) != 0 {
-        verify(global, caller, path);
+        verify(global, caller, thread.own_stack, path);
     }
     let block = thread.block();
     let header = global.header();
@@ -247,9 +247,11 @@ fn allocate_together(
     caller: Caller,
     old: Option<(u64, Block)>,
 ) -> Result<(), Loss> {
-    let path = match global.buffers.with_steps(|steps| call_path_whole(global, caller, steps)) {
+    // Whose stack this is, is not known here.
+    let any = OwnStack::default();
+    let path = match global.buffers.with_steps(|steps| call_path_whole(global, caller, any, steps)) {
         Some(path) => path?,
-        None => call_path_whole(global, caller, &mut [MaybeUninit::<Step>::uninit(); 24])?,
+        None => call_path_whole(global, caller, any, &mut [MaybeUninit::<Step>::uninit(); 24])?,
     };
     let weight = allocate::<Together>(global, global.threads.shared(), None, path, address, size, old)?;
     let header = global.header();
@@ -395,8 +397,8 @@ fn free<A: Adding>(
 /// Walks the stack whole and compares.
 #[cold]
 #[inline(never)]
-fn verify(global: &Global, caller: Caller, path: CallPath) {
-    let whole = global.buffers.with_steps(|steps| call_path_whole(global, caller, steps));
+fn verify(global: &Global, caller: Caller, own: OwnStack, path: CallPath) {
+    let whole = global.buffers.with_steps(|steps| call_path_whole(global, caller, own, steps));
     if !matches!(whole, Some(Ok(whole)) if whole == path) {
         let mismatches: &AtomicU64 = &global.header().memo_mismatches;
         mismatches.fetch_add(1, Relaxed);

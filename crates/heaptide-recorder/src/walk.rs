@@ -103,12 +103,12 @@ pub fn call_path(
 ) -> Result<CallPath, Loss> {
     let mut cursor = memo.begin(global.unload_epoch.load(Relaxed));
     let mut complex = false;
-    let (len, end) = walk(global, caller, steps, &mut complex, |frame| memo.meet(&mut cursor, frame));
+    let (len, end) = walk(global, caller, own, steps, &mut complex, |frame| memo.meet(&mut cursor, frame));
     let (mut node, truncated, remember) = match end {
         // More frames than a walk without a memory can see: a path does not depend on what is remembered.
         End::Met(met) if met.frames + len > MOST_FRAMES => {
             memo.keep(None);
-            return call_path_whole(global, caller, steps);
+            return call_path_whole(global, caller, own, steps);
         }
         End::Met(met) => {
             memo.keep(Some(met));
@@ -132,7 +132,7 @@ pub fn call_path(
         if remember && !memo.push(step, node) {
             // Too many words to remember.
             memo.keep(None);
-            return call_path_whole(global, caller, steps);
+            return call_path_whole(global, caller, own, steps);
         }
     }
     Ok(CallPath { node, truncated })
@@ -144,8 +144,13 @@ pub fn call_path(
 ///
 /// If a table is full.
 #[inline(never)]
-pub fn call_path_whole(global: &Global, caller: Caller, steps: &mut [MaybeUninit<Step>]) -> Result<CallPath, Loss> {
-    let (len, end) = walk(global, caller, steps, &mut false, |_| None);
+pub fn call_path_whole(
+    global: &Global,
+    caller: Caller,
+    own: OwnStack,
+    steps: &mut [MaybeUninit<Step>],
+) -> Result<CallPath, Loss> {
+    let (len, end) = walk(global, caller, own, steps, &mut false, |_| None);
     let truncated = !matches!(end, End::Entry);
     let mut node = if truncated { cut(global)? } else { ROOT };
     for step in steps[..len].iter().rev() {
@@ -159,10 +164,13 @@ pub fn call_path_whole(global: &Global, caller: Caller, steps: &mut [MaybeUninit
 fn walk(
     global: &Global,
     caller: Caller,
+    own: OwnStack,
     steps: &mut [MaybeUninit<Step>],
     complex: &mut bool,
     mut meet: impl FnMut(Frame) -> Option<Met>,
 ) -> (usize, End) {
+    // Nothing lies behind the end of the thread's own stack: unwind information that leads there is wrong.
+    let stack_end = if caller.slot < own.entry_to { own.entry_to } else { u64::MAX };
     // SAFETY: the hook's own return address.
     let return_address = unsafe { (caller.slot as *const u64).read() };
     let mut frame = Frame { slot: caller.slot, return_address, rsp: caller.slot + 8, rbp: caller.rbp };
@@ -181,7 +189,7 @@ fn walk(
         let cfa = match rule.kind() {
             Kind::RSP => frame.rsp + rule.cfa_offset(),
             Kind::RBP => frame.rbp.wrapping_add(rule.cfa_offset()),
-            Kind::REALIGNED => match realigned_cfa(frame, rule) {
+            Kind::REALIGNED if frame.rbp < stack_end => match realigned_cfa(frame, rule) {
                 Some(cfa) => cfa,
                 None => return (len, End::Cut),
             },
@@ -196,7 +204,7 @@ fn walk(
             Kind::END => return (len, End::Entry),
             _ => return (len, End::Cut),
         };
-        if cfa.wrapping_sub(frame.rsp + 8) > LARGEST_FRAME || cfa % 8 != 0 {
+        if cfa.wrapping_sub(frame.rsp + 8) > LARGEST_FRAME || cfa > stack_end || cfa % 8 != 0 {
             return (len, End::Cut);
         }
         let rbp = match rule.kind() {
