@@ -14,7 +14,7 @@ use core::{
 
 use heaptide_ledger::{Loss, MODULE_WORDS, MODULES_LIMIT};
 
-use crate::{global::Global, ledger_file};
+use crate::{global::Global, ledger_file, sys};
 
 /// glibc's `struct dl_find_object`.
 #[repr(C)]
@@ -100,24 +100,29 @@ impl Modules {
     /// The module that holds `address` now, registered if it is new.
     pub fn find(&self, global: &Global, address: u64) -> Option<Found> {
         let object = self.find_object(address)?;
-        for module in &self.known {
-            let start = module.start.load(Acquire);
-            if start == 0 {
-                break;
-            }
-            if start == object.map_start as u64 && module.id.load(Relaxed) != 0 && module.is(&object) {
-                return Some(module.found());
-            }
+        match self.known(&object) {
+            Some(module) => Some(module.found()),
+            None => self.register(global, &object),
         }
-        self.register(global, &object)
+    }
+
+    fn known(&self, object: &FoundObject) -> Option<&Module> {
+        let known = self.known.iter().map(|module| (module, module.start.load(Acquire)));
+        let mut known = known.take_while(|(_, start)| *start != 0);
+        let here = |(module, start): &(&Module, u64)| {
+            *start == object.map_start as u64 && module.id.load(Relaxed) != 0 && module.is(object)
+        };
+        known.find(here).map(|(module, _)| module)
     }
 
     fn register(&self, global: &Global, object: &FoundObject) -> Option<Found> {
         let header = global.header();
         let start = object.map_start as u64;
-        // What was here before is gone.
+        // What was here before is gone, unless another thread registers the same module just now.
         for module in self.known.iter().filter(|module| module.start.load(Acquire) == start) {
-            module.retire(global);
+            if !module.is(object) {
+                module.retire(global);
+            }
         }
         let segments = Segments::read(object);
         let base = segments.base();
@@ -158,7 +163,8 @@ impl Modules {
                 break;
             }
         }
-        Some(Found { id, base, eh_frame_hdr: hdr, eh_end })
+        // If two threads registered it, the first counts for both.
+        Some(self.known(object).map_or(Found { id, base, eh_frame_hdr: hdr, eh_end }, Module::found))
     }
 
     /// Retires the modules that are not in memory any more, after a `dlclose`.
@@ -172,7 +178,7 @@ impl Modules {
                 continue;
             }
             let there =
-                self.find_object(start).is_some_and(|object| object.map_start as u64 == start && module.is(&object));
+                self.find_object(start).is_some_and(|object| object.map_start as u64 == start && module.stays(&object));
             if !there {
                 module.retire(global);
             }
@@ -193,12 +199,21 @@ impl Module {
     /// Whether what is mapped there now is this module still. Its own memory is mapped, as it holds code that is
     /// being returned to.
     fn is(&self, object: &FoundObject) -> bool {
-        if self.end.load(Relaxed) != object.map_end as u64 || self.link_map.load(Relaxed) != object.link_map as u64 {
-            return false;
-        }
         let build_id = self.build_id.load(Relaxed);
         // SAFETY: the note lies in the module's mapped first segment, whose place has not changed.
-        build_id == 0 || unsafe { (build_id as *const u64).read_unaligned() } == self.build_id_word.load(Relaxed)
+        let same = || unsafe { (build_id as *const u64).read_unaligned() } == self.build_id_word.load(Relaxed);
+        self.has_place_of(object) && (build_id == 0 || same())
+    }
+
+    /// [`is`](Self::is) for a module that another thread may be unloading: its memory may go at any moment.
+    fn stays(&self, object: &FoundObject) -> bool {
+        let build_id = self.build_id.load(Relaxed);
+        let same = || sys::holds(build_id, self.build_id_word.load(Relaxed) as u32);
+        self.has_place_of(object) && (build_id == 0 || same())
+    }
+
+    fn has_place_of(&self, object: &FoundObject) -> bool {
+        self.end.load(Relaxed) == object.map_end as u64 && self.link_map.load(Relaxed) == object.link_map as u64
     }
 
     fn found(&self) -> Found {

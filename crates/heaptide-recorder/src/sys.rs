@@ -218,6 +218,17 @@ pub fn monotonic_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// Whether memory that may be gone still holds a value: the kernel looks, as for a wait without any time to wait.
+pub fn holds(address: u64, value: u32) -> bool {
+    const WAIT: i32 = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel checks the address; nobody is woken.
+    let result = unsafe {
+        syscall(libc::SYS_futex, [address as usize, WAIT as usize, value as usize, &raw const none as usize, 0, 0])
+    };
+    result != -libc::EAGAIN as isize && result != -libc::EFAULT as isize
+}
+
 /// Sleeps, or less if a signal comes.
 pub fn sleep_ns(ns: u64) {
     let time = libc::timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 };
