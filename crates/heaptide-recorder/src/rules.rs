@@ -46,7 +46,7 @@ pub struct Rule(pub u64);
 
 impl Rule {
     fn new(kind: u64, cfa_offset: u64, rbp_offset: u64) -> Rule {
-        Rule(kind << 61 | cfa_offset / 8 << 41 | rbp_offset / 8 << 32)
+        Rule(kind << 61 | (cfa_offset / 8) << 41 | (rbp_offset / 8) << 32)
     }
 
     #[inline]
@@ -310,7 +310,7 @@ fn read_stack(frame: &Frame, address: u64) -> Option<u64> {
     let near = frame.rsp & !4095..frame.rsp + (64 << 10);
     // A realigned frame reads through rbp, which lies on the same stack.
     let by_rbp = frame.rbp & !4095..frame.rbp.saturating_add(4096);
-    if address % 8 != 0 || !(near.contains(&address) || by_rbp.contains(&address) && frame.rbp > frame.rsp) {
+    if !address.is_multiple_of(8) || !(near.contains(&address) || by_rbp.contains(&address) && frame.rbp > frame.rsp) {
         return None;
     }
     // SAFETY: on the stack that is being unwound, at or above its stack pointer's page.

@@ -310,12 +310,11 @@ impl Thread {
 pub fn block_of(local: *mut Local) -> Option<&'static ThreadBlock> {
     // SAFETY: the thread's own.
     let thread = unsafe { (*local).thread };
-    // SAFETY: threads are never unmapped.
-    let block = if thread > NONE {
-        unsafe { (*thread).block }
-    } else {
+    if thread <= NONE {
         return None;
-    };
+    }
+    // SAFETY: threads are never unmapped.
+    let block = unsafe { (*thread).block };
     // SAFETY: blocks are never moved; in a forked child the pointer is wiped.
     unsafe { block.as_ref() }
 }

@@ -204,7 +204,7 @@ fn walk(
             Kind::END => return (len, End::Entry),
             _ => return (len, End::Cut),
         };
-        if cfa.wrapping_sub(frame.rsp + 8) > LARGEST_FRAME || cfa > stack_end || cfa % 8 != 0 {
+        if cfa.wrapping_sub(frame.rsp + 8) > LARGEST_FRAME || cfa > stack_end || !cfa.is_multiple_of(8) {
             return (len, End::Cut);
         }
         let rbp = match rule.kind() {
@@ -228,7 +228,7 @@ fn walk(
 #[inline(never)]
 fn realigned_cfa(frame: Frame, rule: Rule) -> Option<u64> {
     let saved = frame.rbp.wrapping_sub(rule.cfa_offset());
-    if frame.rbp % 8 != 0 || frame.rbp.wrapping_sub(frame.rsp) > LARGEST_FRAME {
+    if !frame.rbp.is_multiple_of(8) || frame.rbp.wrapping_sub(frame.rsp) > LARGEST_FRAME {
         return None;
     }
     // SAFETY: between the stack pointer and the frame pointer of this frame.
