@@ -61,5 +61,9 @@ fn line_if_own<'p>(profile: &'p Profile, frame: &Frame, module: Option<&str>) ->
     let function = profile.strings.get(frame.function.index())?;
     let file = profile.strings.get(frame.file?.index())?;
     let text = FrameText { function: Some(function), file: Some(file), module };
-    (recording::classifier(profile)(&text).origin == Origin::User).then_some((function.as_str(), file.as_str(), frame.line?))
+    (recording::classifier(profile)(&text).origin == Origin::User).then_some((
+        function.as_str(),
+        file.as_str(),
+        frame.line?,
+    ))
 }
