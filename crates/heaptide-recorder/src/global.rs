@@ -32,7 +32,7 @@ pub struct Global {
     pub active: AtomicU64,
     /// Address of the ledger's header.
     pub base: AtomicU64,
-    /// 1 once the ledger could not grow.
+    /// 0 until the ledger could not grow, then why, see [`crate::ledger_file`].
     pub full: AtomicU64,
     /// Mean gap of samples, 0 in exact mode.
     pub sample_interval: AtomicU64,

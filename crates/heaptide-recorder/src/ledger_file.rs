@@ -47,6 +47,7 @@ pub fn create(global: &Global, path: &[u8], limit_bytes: u64) -> Result<(), i32>
     let fd = sys::open(path, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW, 0o600)?;
     let failed = |error| {
         sys::close(fd);
+        sys::unlink(path);
         Err(error)
     };
     if !sys::set_len(fd, FIRST_LENGTH.min(limit_bytes)) {
@@ -109,9 +110,11 @@ fn populate(global: &Global, base: *mut u8, end: u64) -> bool {
 
 fn lengthen(global: &Global, end: u64) -> bool {
     let length = (end * 2).next_multiple_of(FIRST_LENGTH).min(global.ledger_limit.load(Relaxed));
-    // `ftruncate` could shorten what another thread lengthened; `fallocate` without blocks cannot, but is not
-    // everywhere. Lengths double, so two threads here want the same.
-    let longer = with_file(global, |fd| sys::set_len(fd, length));
+    // `ftruncate` may shorten what another thread lengthened meanwhile, and used; blocks for the last page lengthen only.
+    // Not all file systems give them.
+    let last = length.saturating_sub(PAGE_BYTES);
+    let may = sys::limit_of(libc::RLIMIT_FSIZE).is_none_or(|most| length <= most);
+    let longer = may && with_file(global, |fd| sys::allocate_file(fd, last, length - last) || sys::set_len(fd, length));
     if longer {
         global.ledger_length.fetch_max(length, Release);
     }
@@ -133,38 +136,41 @@ fn with_file(global: &Global, act: impl Fn(i32) -> bool) -> bool {
     done
 }
 
+/// [`Global::full`]: the ledger is as long as it may become.
+const AT_ITS_LIMIT: u64 = 1;
+/// [`Global::full`]: no blocks are to be had for it.
+const OUT_OF_SPACE: u64 = 2;
+
 /// Hands out `bytes` of the ledger, zeroed, and returns their first unit. Whole pages begin on a page.
 pub fn allocate(global: &Global, bytes: u64) -> Result<u64, Loss> {
-    if global.full.load(Relaxed) != 0 {
-        return Err(Loss::LedgerFull);
+    match global.full.load(Relaxed) {
+        0 => {}
+        OUT_OF_SPACE => return Err(Loss::NoSpace),
+        _ => return Err(Loss::LedgerFull),
     }
     let header = global.header();
+    let limit = global.ledger_limit.load(Relaxed);
     let bytes = bytes.next_multiple_of(UNIT_BYTES);
-    let alignment = if bytes % PAGE_BYTES == 0 { PAGE_BYTES } else { UNIT_BYTES };
+    let alignment = if bytes.is_multiple_of(PAGE_BYTES) { PAGE_BYTES } else { UNIT_BYTES };
     let mut used = header.used_bytes.load(Relaxed);
     let (start, end) = loop {
         let start = used.next_multiple_of(alignment);
+        if start + bytes > limit {
+            global.full.store(AT_ITS_LIMIT, Relaxed);
+            return Err(Loss::LedgerFull);
+        }
         match header.used_bytes.compare_exchange_weak(used, start + bytes, Relaxed, Relaxed) {
             Ok(_) => break (start, start + bytes),
             Err(now) => used = now,
         }
     };
     if end > global.ledger_populated.load(Acquire) {
-        let limit = global.ledger_limit.load(Relaxed);
         let growth = GROWTH_BYTES.max((end / 16).next_multiple_of(GROWTH_BYTES)).min(32 << 20);
         let wanted = (end + growth).next_multiple_of(GROWTH_BYTES).min(limit);
-        let loss = if end > limit {
-            Some(Loss::LedgerFull)
-        } else if populate(global, global.base.load(Relaxed) as *mut u8, wanted)
-            || populate(global, global.base.load(Relaxed) as *mut u8, end.next_multiple_of(4096))
-        {
-            None
-        } else {
-            Some(Loss::NoSpace)
-        };
-        if let Some(loss) = loss {
-            global.full.store(1, Relaxed);
-            return Err(loss);
+        let base = global.base.load(Relaxed) as *mut u8;
+        if !populate(global, base, wanted) && !populate(global, base, end.next_multiple_of(4096)) {
+            global.full.store(OUT_OF_SPACE, Relaxed);
+            return Err(Loss::NoSpace);
         }
         header.file_bytes.fetch_max(global.ledger_populated.load(Relaxed), Relaxed);
     }
@@ -231,26 +237,29 @@ pub fn new_row(
     limit: u64,
     full: Loss,
 ) -> Result<(u64, *const AtomicU64), Loss> {
-    if table.len.load(Relaxed) >= limit {
-        return Err(full);
+    let mut len = table.len.load(Relaxed);
+    loop {
+        // Row 0 stays unused.
+        let index = len.max(1);
+        let (chunk, place) = chunk_of(index);
+        if index >= limit || chunk >= CHUNKS {
+            return Err(full);
+        }
+        // Every row that was handed out has its chunk.
+        let mut unit = table.chunks[chunk].load(Acquire);
+        if unit == 0 {
+            let new = allocate(global, (FIRST_CHUNK_ROWS << chunk) * words * 8)?;
+            unit = match table.chunks[chunk].compare_exchange(0, new, Release, Acquire) {
+                Ok(_) => new,
+                Err(theirs) => theirs,
+            };
+        }
+        match table.len.compare_exchange_weak(len, index + 1, Relaxed, Relaxed) {
+            // SAFETY: the chunk has this row.
+            Ok(_) => return Ok((index, unsafe { global.words(unit).add((place * words) as usize) })),
+            Err(now) => len = now,
+        }
     }
-    // Row 0 stays unused.
-    let _ = table.len.compare_exchange(0, 1, Relaxed, Relaxed);
-    let index = table.len.fetch_add(1, Relaxed);
-    let (chunk, place) = chunk_of(index);
-    if chunk >= CHUNKS {
-        return Err(full);
-    }
-    let mut unit = table.chunks[chunk].load(Acquire);
-    if unit == 0 {
-        let new = allocate(global, (FIRST_CHUNK_ROWS << chunk) * words * 8)?;
-        unit = match table.chunks[chunk].compare_exchange(0, new, Release, Acquire) {
-            Ok(_) => new,
-            Err(theirs) => theirs,
-        };
-    }
-    // SAFETY: the chunk has this row.
-    Ok((index, unsafe { global.words(unit).add((place * words) as usize) }))
 }
 
 /// The first word of row `index`, which must have been handed out.

@@ -59,7 +59,6 @@ static FIND_OBJECT: AtomicU64 = AtomicU64::new(0);
 static SET_SPECIFIC: AtomicU64 = AtomicU64::new(0);
 static KEY: AtomicU64 = AtomicU64::new(0);
 static ALLOCATOR: AtomicU64 = AtomicU64::new(0);
-static FOLLOW_CHILDREN: AtomicU32 = AtomicU32::new(0);
 
 /// Tells the recorder about the C library. Until then nothing is recorded.
 pub fn loaded(host: Host) {
@@ -162,7 +161,6 @@ fn begin(global: &Global, options: Options, origin: Origin) -> bool {
         }
         return false;
     }
-    FOLLOW_CHILDREN.store(u32::from(options.follow == Follow::Children), Relaxed);
     match set_up(global, &options, pid) {
         Ok(()) => {
             STATE.store(STARTED, Release);
@@ -179,7 +177,9 @@ fn begin(global: &Global, options: Options, origin: Origin) -> bool {
 }
 
 fn set_up(global: &Global, options: &Options, pid: u32) -> Result<(), &'static [u8]> {
-    global.protect_from_fork();
+    if !global.protect_from_fork() {
+        return Err(b"this kernel cannot keep a forked child out of its parent's ledger (Linux 4.14 can)");
+    }
     crate::place::create(global, options, pid)?;
     let header = global.header();
     header.version.store(VERSION, Relaxed);
@@ -208,6 +208,7 @@ fn set_up(global: &Global, options: &Options, pid: u32) -> Result<(), &'static [
         // The first node; with it the root's row exists.
         && crate::walk::cut(global).is_ok();
     if !ready {
+        sys::unlink(global.ledger_path());
         return Err(b"no memory for the recorder (is there a limit on address space?)");
     }
     if let Ok(unit) = ledger_file::allocate(global, SERIES_WORDS as u64 * 8) {

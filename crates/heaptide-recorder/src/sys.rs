@@ -90,6 +90,13 @@ pub fn close(fd: i32) {
     unsafe { syscall(libc::SYS_close, [fd as usize, 0, 0, 0, 0, 0]) };
 }
 
+/// `unlink`; the path ends with a NUL byte.
+pub fn unlink(path: &[u8]) {
+    debug_assert!(path.last() == Some(&0));
+    // SAFETY: a NUL-terminated path.
+    unsafe { syscall(libc::SYS_unlink, [path.as_ptr() as usize, 0, 0, 0, 0, 0]) };
+}
+
 /// `read`; bytes read, 0 also on failure.
 pub fn read(fd: i32, into: &mut [u8]) -> usize {
     // SAFETY: the buffer is writable for its length.
