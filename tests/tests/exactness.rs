@@ -231,7 +231,7 @@ fn mappings_are_counted_apart() {
 /// A program of Debian's does the same under both recorders, and both count the same.
 fn check_tool(place: &Place, mut command: Command) {
     let name = format!("{:?} {:?}", command.get_program(), command.get_args());
-    // The loader, git and Python allocate for their environment: variables of the same names and lengths are in both.
+    // The loader and git allocate for their environment: variables of the same names and lengths are in both.
     let mut recording = record_command(place, twin(&command), "");
     let ours = preload().display().to_string();
     recording.command.env("LD_PRELOAD", padded(&ours, &valgrinds_preload(), ":"));
@@ -330,14 +330,5 @@ fn jq() {
     let rows = place.file("rows.json", format!("[{}]", rows.join(",")));
     let mut command = bare(tool("jq", "jq"));
     command.arg("map(.id) | add").arg(rows);
-    check_tool(&place, command);
-}
-
-#[test]
-fn python3() {
-    let place = Place::new();
-    let mut command = bare(tool("python3", "python3"));
-    command.args(["-I", "-S", "-c", "print(sum(len(str(i)) for i in range(10000)))"]);
-    command.env("PYTHONMALLOC", "malloc").env("PYTHONHASHSEED", "0");
     check_tool(&place, command);
 }
