@@ -1,8 +1,8 @@
 //! A table from 64-bit keys to 64-bit values that many threads add to and none waits for.
 //!
 //! Open addressing, at most 3/5 full. Whoever finds it fuller makes a table of twice the size and moves the entries
-//! over; meanwhile an empty place in the old table is marked [`MOVED`], so that whoever wanted to add there, or did not
-//! find its key, goes on in the new one. Nobody waits, and the mover may be interrupted for ever without harm.
+//! over; meanwhile an empty place in the old table is marked [`MOVED`], also by those who wanted to add there, and whoever
+//! comes to such a place without having found its key goes on in the new table. Nobody waits, and the mover may be interrupted for ever without harm.
 //!
 //! Two threads that add the same key at once agree on one value.
 
@@ -69,18 +69,19 @@ impl Slots {
                 found if found == key => return slot.value.load(Acquire),
                 0 => return 0,
                 MOVED => return MOVED,
-                _ => index += 1,
+                _ => index = index.wrapping_add(1),
             }
         }
     }
 
-    /// Adds a key. The value that counts, or [`MOVED`]; and whether a place was taken. `None` if all are.
-    fn insert(&self, key: u64, value: u64) -> Option<(u64, u64)> {
+    /// Adds a key: `put` is what goes to an empty place, the key, or [`MOVED`] in a table that is being moved. The value
+    /// that counts, or [`MOVED`]; and whether a place was taken. `None` if all are.
+    fn insert(&self, key: u64, value: u64, put: u64) -> Option<(u64, u64)> {
         let first = hash(key);
-        for index in first..=first + self.mask {
+        for index in (0..=self.mask).map(|step| first.wrapping_add(step)) {
             let slot = self.slot(index);
-            let (found, taken) = match slot.key.compare_exchange(0, key, Release, Acquire) {
-                Ok(_) => (key, 1),
+            let (found, taken) = match slot.key.compare_exchange(0, put, Release, Acquire) {
+                Ok(_) => (put, 1),
                 Err(found) => (found, 0),
             };
             if found == key {
@@ -134,15 +135,19 @@ impl Interner {
         let mask = Slots::of(self.slots.load(Acquire)).mask;
         if self.used.load(Relaxed) * 5 > (mask + 1) * 3 {
             self.grow(global);
-            if self.used.load(Relaxed) * 8 > (mask + 1) * 7 && Slots::of(self.slots.load(Acquire)).mask == mask {
-                // It could not grow, or whoever moves it has not come far: a table without an empty place would be
-                // searched for ever. The key stays unknown; whoever wants it next comes here again.
+            // A table without an empty place would be searched for ever.
+            let places = if self.next.load(Acquire) == 0 { mask + 1 } else { (mask + 1) * 2 };
+            if self.used.load(Relaxed) * 8 > places * 7 && Slots::of(self.slots.load(Acquire)).mask == mask {
+                // It could not grow. The key stays unknown; whoever wants it next comes here again.
                 return value;
             }
         }
         let mut slots = self.slots.load(Acquire);
         for _ in 0..4 {
-            match Slots::of(slots).insert(key, value) {
+            // Nothing new goes to a table that is being moved.
+            let next = self.next.load(Acquire);
+            let put = if next == 0 || next == slots { key } else { MOVED };
+            match Slots::of(slots).insert(key, value, put) {
                 Some((MOVED, _)) => {
                     let next = self.next.load(Acquire);
                     slots = if next == 0 { self.slots.load(Acquire) } else { next };
@@ -193,7 +198,7 @@ impl Interner {
                     Err(key) => key,
                 };
                 if let Err(value) = slot.value.compare_exchange(0, MOVED, Release, Acquire) {
-                    new_slots.insert(key, value);
+                    new_slots.insert(key, value, key);
                 }
             }
             self.slots.store(new, Release);
@@ -206,4 +211,94 @@ impl Interner {
 fn new_slots(global: &Global, log2: u32) -> Option<u64> {
     let memory = ledger_file::private(global, size_of::<Slot>() << log2)?;
     Some(memory as u64 | u64::from(log2))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{boxed::Box, sync::Barrier, thread, vec::Vec};
+
+    use super::*;
+    use crate::global::global;
+
+    const THREADS: u64 = 6;
+
+    fn interner() -> &'static Interner {
+        // SAFETY: all zero is a table without memory.
+        let interner: &Interner = Box::leak(Box::new(unsafe { core::mem::zeroed() }));
+        assert!(interner.start(global()));
+        interner
+    }
+
+    /// Keys as the recorder has them: parent << 32 | location.
+    fn key(number: u64) -> u64 {
+        (number / 7 + 1) << 32 | (number % 7 + 3)
+    }
+
+    #[test]
+    fn threads_agree_on_values_while_the_table_grows() {
+        let interner = interner();
+        // Each round makes the table grow once, and never comes to the part of it that is left empty.
+        for round in 0..4 {
+            let keys = 7000_u64 << round;
+            let barrier = Barrier::new(THREADS as usize);
+            let answers: Vec<Vec<u64>> = thread::scope(|scope| {
+                let threads: Vec<_> = (0..THREADS)
+                    .map(|thread| {
+                        let barrier = &barrier;
+                        scope.spawn(move || {
+                            barrier.wait();
+                            let mut answers = std::vec![0; keys as usize];
+                            for step in 0..keys {
+                                // Half of the threads come from the other end.
+                                let number = if thread % 2 == 0 { step } else { keys - 1 - step };
+                                let mine = (thread + 1) << 40 | (number + 1);
+                                answers[number as usize] = interner.insert(global(), key(number), mine);
+                                let found = interner.get(key(number));
+                                assert!(found == answers[number as usize], "{number}: {found:x}");
+                            }
+                            answers
+                        })
+                    })
+                    .collect();
+                threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+            });
+            for number in 0..keys {
+                let counts = interner.get(key(number));
+                assert_eq!(counts & 0xff_ffff_ffff, number + 1);
+                assert!(answers.iter().all(|answers| answers[number as usize] == counts), "{number} in round {round}");
+            }
+            assert_eq!(interner.used.load(Relaxed), keys);
+        }
+        assert!(Slots::of(interner.slots.load(Acquire)).mask + 1 >= 1 << (FIRST_LOG2 + 4));
+    }
+
+    #[test]
+    fn a_mover_that_never_ends_does_not_make_searches_endless() {
+        let interner = interner();
+        // As if a thread had stopped for ever just after making the new table.
+        let next = new_slots(global(), FIRST_LOG2 + 1).expect("memory");
+        interner.growing.store(1, Relaxed);
+        interner.next.store(next, Release);
+        for number in 0..100_000 {
+            assert_eq!(interner.insert(global(), key(number), number + 1), number + 1);
+        }
+        let found = (0..100_000).filter(|number| interner.get(key(*number)) == number + 1).count();
+        assert!(found > 1 << FIRST_LOG2, "{found}");
+        assert_eq!(interner.get(key(200_000)), 0);
+    }
+
+    #[test]
+    fn forgotten_keys_can_be_added_again() {
+        let interner = interner();
+        for address in 1..1000 {
+            interner.insert(global(), address, address + 5);
+        }
+        interner.forget(100..200);
+        assert_eq!(interner.get(99), 104);
+        assert_eq!(interner.get(100), 0);
+        assert_eq!(interner.get(199), 0);
+        assert_eq!(interner.get(200), 205);
+        assert_eq!(interner.insert(global(), 150, 7), 7);
+        assert_eq!(interner.get(150), 7);
+    }
 }

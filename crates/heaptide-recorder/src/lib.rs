@@ -19,6 +19,9 @@
 #![no_std]
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+#[cfg(test)]
+extern crate std;
+
 mod counters;
 mod environment;
 pub mod events;
