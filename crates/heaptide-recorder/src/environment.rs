@@ -10,8 +10,15 @@ unsafe extern "C" {
 
 /// Removes our options, and us from `LD_PRELOAD`. Only before the program's own code runs.
 pub fn leave() {
-    // SAFETY: no other thread exists yet, and the program has not seen its environment.
-    let mut place = unsafe { environ };
+    // SAFETY: no other thread exists yet, and the program has not seen its environment, whose entries lie in the
+    // initial stack.
+    unsafe { leave_block(environ) };
+}
+
+/// # Safety
+///
+/// Null, or a list of writable strings that a null pointer ends, which nobody else uses.
+unsafe fn leave_block(mut place: *mut *mut c_char) {
     if place.is_null() {
         return;
     }
@@ -65,3 +72,51 @@ fn ours(entry: &mut [u8]) -> bool {
 
 /// How the library's file is named wherever it is put.
 const NAME: &[u8] = b"libheaptide";
+
+#[cfg(test)]
+mod tests {
+    use std::{string::String, vec, vec::Vec};
+
+    use super::*;
+
+    /// The environment that is left of another.
+    fn left(entries: &[&str]) -> Vec<String> {
+        let mut strings: Vec<Vec<u8>> = entries.iter().map(|entry| [entry.as_bytes(), b"\0"].concat()).collect();
+        let mut block: Vec<*mut c_char> = strings.iter_mut().map(|string| string.as_mut_ptr().cast()).collect();
+        block.push(core::ptr::null_mut());
+        // SAFETY: such a list.
+        unsafe { leave_block(block.as_mut_ptr()) };
+        let entries = block.iter().take_while(|entry| !entry.is_null());
+        // SAFETY: strings that are still there.
+        entries.map(|entry| unsafe { CStr::from_ptr(*entry) }.to_str().expect("text").into()).collect()
+    }
+
+    #[test]
+    fn only_what_is_ours_goes() {
+        assert_eq!(
+            left(&["A=1", "HEAPTIDE_OPTIONS=dir:/x", "LD_PRELOAD=/s/libheaptide.so", "HEAPTIDE_OPTIONS_2=y", "B="]),
+            ["A=1", "HEAPTIDE_OPTIONS_2=y", "B="]
+        );
+        assert_eq!(left(&["LD_PRELOAD=/s/libheaptide.so", "HEAPTIDE_OPTIONS="]), Vec::<&str>::new());
+        assert_eq!(left(&[]), Vec::<&str>::new());
+        assert_eq!(left(&["LD_PRELOADED=libheaptide.so", "X"]), ["LD_PRELOADED=libheaptide.so", "X"]);
+    }
+
+    #[test]
+    fn other_libraries_stay_preloaded() {
+        let list = |value: &str| {
+            let entry = std::format!("LD_PRELOAD={value}");
+            let left = left(&["A=1", &entry, "B=2"]);
+            assert_eq!((left.len(), &*left[0], &*left[2]), (3, "A=1", "B=2"));
+            let libraries = left[1].strip_prefix("LD_PRELOAD=").expect("the variable");
+            libraries.split([':', ' ']).filter(|library| !library.is_empty()).map(String::from).collect::<Vec<_>>()
+        };
+        let none: Vec<String> = vec![];
+        assert_eq!(list("/s/libheaptide.so:/a/b.so"), ["/a/b.so"]);
+        assert_eq!(list("/a/b.so:/s/libheaptide.so"), ["/a/b.so"]);
+        assert_eq!(list("/a/b.so /s/libheaptide_preload.so c.so"), ["/a/b.so", "c.so"]);
+        assert_eq!(list("a.so:b.so"), ["a.so", "b.so"]);
+        assert_eq!(list(""), none);
+        assert_eq!(list(":/s/libheaptide.so"), none);
+    }
+}

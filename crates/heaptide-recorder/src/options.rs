@@ -202,3 +202,49 @@ fn variable(name: &[u8]) -> Option<&'static [u8]> {
     initial_strings(Initial::Environment)
         .find_map(|entry| entry.strip_prefix(name).and_then(|rest| rest.strip_prefix(b"=")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read() {
+        let options = Options::parse(b"dir:/tmp/a:b,sample,limit:3g,interval:250,root:77,follow:1,observer,verify:1");
+        assert_eq!(options.directory, Some(&b"/tmp/a:b"[..]));
+        assert_eq!(options.out, None);
+        assert_eq!(options.sample_bytes, DEFAULT_SAMPLE_BYTES);
+        assert_eq!(options.limit_bytes, 3 << 30);
+        assert_eq!(options.interval_ms, 250);
+        assert_eq!(options.root, Some(77));
+        assert!(options.follow == Follow::Children && options.clock == Clock::Observer);
+        assert!(options.memo == Memo::Verified);
+    }
+
+    #[test]
+    fn what_is_not_understood_changes_nothing() {
+        let options =
+            Options::parse(b",,sample:-1,limit:,interval:1x,follow:yes,:,dirt:/x,sample:99999999999999999999,");
+        assert_eq!(options.sample_bytes, 0);
+        assert_eq!(options.limit_bytes, DEFAULT.limit_bytes);
+        assert_eq!(options.interval_ms, DEFAULT.interval_ms);
+        assert!(options.follow == Follow::First && options.directory.is_none());
+    }
+
+    #[test]
+    fn limits_are_kept_to() {
+        let options = Options::parse(b"limit:1k,interval:0,memo:0");
+        assert_eq!((options.limit_bytes, options.interval_ms), (2 << 20, 1));
+        assert!(options.memo == Memo::Unused);
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size(b"4096"), Some(4096));
+        assert_eq!(size(b"64k"), Some(64 << 10));
+        assert_eq!(size(b"5M"), Some(5 << 20));
+        assert_eq!(size(b"2g"), Some(2 << 30));
+        for wrong in [&b""[..], b"k", b"1kk", b"1.5m", b"99999999999g", b"18446744073709551616", b" 1"] {
+            assert_eq!(size(wrong), None);
+        }
+    }
+}

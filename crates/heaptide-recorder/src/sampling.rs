@@ -67,3 +67,64 @@ pub fn next_gap(interval: u64, seed: &mut u64) -> i64 {
     let uniform = (random + 1) as f64 / (1_u64 << 53) as f64;
     (-libm::log(uniform) * interval as f64) as i64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_stand_for_what_was_allocated() {
+        // The same random numbers each time: the bounds are four standard deviations.
+        for (size, interval) in [(1, 64), (40, 64), (64, 64), (48, 4096), (100_000, 4096), (700, 512 << 10)] {
+            let blocks = 4_000_000_u64;
+            let (mut seed, mut samples) = (7, 0_u64);
+            let mut gap = next_gap(interval, &mut seed);
+            for _ in 0..blocks {
+                gap -= size as i64;
+                if gap < 0 {
+                    samples += 1;
+                    gap = next_gap(interval, &mut seed);
+                }
+            }
+            let each = weight(size, interval);
+            let chance = 1.0 - libm::exp(-(size as f64) / interval as f64);
+            let deviation = libm::sqrt(blocks as f64 * chance * (1.0 - chance)) / chance;
+            let counted = (samples * each.blocks) as f64 / COUNT_UNITS as f64;
+            let rounding = samples as f64 / COUNT_UNITS as f64;
+            let error = libm::fabs(counted - blocks as f64);
+            assert!(error <= 4.0 * deviation + rounding, "{size} at {interval}: {counted} of {blocks}");
+            let bytes = (samples * each.bytes) as f64;
+            let error = libm::fabs(bytes - (blocks * size) as f64);
+            assert!(error <= 4.0 * deviation * size as f64 + samples as f64, "{size} at {interval}: {bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn a_large_block_stands_for_itself() {
+        for size in [1 << 20, 1 << 40] {
+            let weight = weight(size, 4096);
+            assert_eq!((weight.blocks, weight.bytes), (COUNT_UNITS, size));
+        }
+    }
+
+    #[test]
+    fn gaps_are_never_negative() {
+        let mut seed = 1;
+        for interval in [1, 4096, u64::MAX] {
+            assert!((0..10_000).all(|_| next_gap(interval, &mut seed) >= 0));
+        }
+    }
+
+    #[test]
+    fn the_filter_never_denies_a_block() {
+        // SAFETY: all zero is an empty filter.
+        let blocks: SampledBlocks = unsafe { core::mem::zeroed() };
+        let address = |number: u64| 0x5555_0000_0000 + number * 48;
+        assert!(!blocks.may_hold(address(0)));
+        // Far more than places, so that some are full.
+        let many = FILTER_BYTES as u64 * 300;
+        (0..many).for_each(|number| blocks.add(address(number)));
+        (0..many - 1).for_each(|number| blocks.remove(address(number)));
+        assert!(blocks.may_hold(address(many - 1)));
+    }
+}
