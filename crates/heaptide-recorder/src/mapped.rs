@@ -107,3 +107,82 @@ fn remove(global: &Global, address: u64, bytes: u64) -> bool {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{boxed::Box, sync::Mutex};
+
+    use super::*;
+    use crate::global::EXACT;
+
+    /// A header to count in; the tests that do take turns.
+    static TURN: Mutex<()> = Mutex::new(());
+
+    /// Bytes mapped and not unmapped, calls of `mmap` and of `munmap` that counted, since the test began.
+    fn counted(act: impl FnOnce(&dyn Fn() -> (u64, u64, u64))) {
+        let _turn = TURN.lock();
+        let global = global();
+        if global.base.load(Acquire) == 0 {
+            let header = Box::leak(Box::new([0_u64; heaptide_ledger::HEADER_BYTES as usize / 8]));
+            global.base.store(header.as_ptr() as u64, Release);
+        }
+        global.active.store(EXACT, Release);
+        let header = global.header();
+        let now = || {
+            let bytes = header.mapped_bytes.load(Relaxed) - header.unmapped_bytes.load(Relaxed);
+            (bytes, header.maps.load(Relaxed), header.unmaps.load(Relaxed))
+        };
+        let before = now();
+        act(&|| (now().0 - before.0, now().1 - before.1, now().2 - before.2));
+        global.active.store(OFF, Release);
+    }
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn parts_of_ranges_go() {
+        counted(|now| {
+            mapped(0x1000_0000, 10 * MIB + 5);
+            assert_eq!(now(), (10 * MIB + PAGE, 1, 0));
+            unmapped(0x1000_0000 + 4 * MIB, MIB);
+            assert_eq!(now(), (9 * MIB + PAGE, 1, 1));
+            // The hole again, with a part on each side.
+            unmapped(0x1000_0000 + 3 * MIB, 3 * MIB);
+            assert_eq!(now(), (7 * MIB + PAGE, 1, 2));
+            // Not of any range that was seen.
+            unmapped(0x7000_0000, MIB);
+            assert_eq!(now(), (7 * MIB + PAGE, 1, 2));
+            unmapped(0, 1 << 40);
+            assert_eq!(now(), (0, 1, 3));
+        });
+    }
+
+    #[test]
+    fn what_is_mapped_over_is_replaced() {
+        counted(|now| {
+            mapped(0x1000_0000, 4 * MIB);
+            mapped(0x1000_0000 + MIB, MIB);
+            assert_eq!(now(), (4 * MIB, 2, 0));
+            remapped(0x1000_0000 + MIB, MIB, 0x2000_0000, 3 * MIB);
+            assert_eq!(now(), (6 * MIB, 2, 0));
+            unmapped(0x1000_0000, 4 * MIB);
+            unmapped(0x2000_0000, 3 * MIB);
+            assert_eq!(now(), (0, 2, 2));
+        });
+    }
+
+    #[test]
+    fn more_than_a_row_can_say_and_more_ranges_than_rows() {
+        counted(|now| {
+            mapped(0x10_0000_0000, 9 << 30);
+            assert_eq!(now().0, 9 << 30);
+            unmapped(0x10_0000_0000, 9 << 30);
+            assert_eq!(now().0, 0);
+            let address = |number: u64| 0x20_0000_0000 + number * 2 * PAGE;
+            (0..RANGES as u64 + 100).for_each(|number| mapped(address(number), PAGE));
+            assert_eq!(now().0, RANGES as u64 * PAGE);
+            (0..RANGES as u64 + 100).for_each(|number| unmapped(address(number), PAGE));
+            assert_eq!(now().0, 0);
+        });
+    }
+}

@@ -164,3 +164,53 @@ fn reason(error: i32) -> &'static [u8] {
         _ => b"the ledger could not be made",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{boxed::Box, string::String, vec::Vec};
+
+    use super::*;
+
+    fn made(make: impl FnOnce(&mut Path) -> Option<()>) -> Option<String> {
+        let mut path = Box::new(Path { bytes: [0xff; PATH_BYTES], len: 0 });
+        make(&mut path)?;
+        let text = path.terminated();
+        assert_eq!(text.last(), Some(&0));
+        Some(core::str::from_utf8(&text[..text.len() - 1]).expect("text").into())
+    }
+
+    #[test]
+    fn patterns_are_filled_in() {
+        let of = |pattern: &[u8]| made(|path| by_pattern(path, pattern, 4_294_967_295)).expect("short");
+        let exe = std::env::current_exe().expect("a path");
+        let exe = exe.file_name().and_then(|name| name.to_str()).expect("text");
+        assert_eq!(of(b"/x/%e.%p"), std::format!("/x/{exe}.4294967295"));
+        assert_eq!(of(b"/100%%/%p%"), "/100%/4294967295%");
+        assert_eq!(of(b"/%d%%p"), "/%d%p");
+        let here = std::env::current_dir().expect("a path");
+        assert_eq!(of(b"a/b"), std::format!("{}/a/b", here.display()));
+    }
+
+    #[test]
+    fn names_are_numbered() {
+        let of = |number| {
+            made(|path| {
+                in_directory(path, b"/s", 12)?;
+                name(path, true, number)
+            })
+        };
+        assert_eq!(of(0).as_deref(), Some("/s/12-0.ledger"));
+        assert_eq!(of(10).as_deref(), Some("/s/12-10.ledger"));
+        let out = |number| made(|path| path.push(b"/o").and_then(|()| name(path, false, number)));
+        assert_eq!((out(0).as_deref(), out(3).as_deref()), (Some("/o"), Some("/o.3")));
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused() {
+        for len in [PATH_BYTES - 2, PATH_BYTES - 1, PATH_BYTES, 3 * PATH_BYTES] {
+            let pattern: Vec<u8> = core::iter::once(b'/').chain(core::iter::repeat_n(b'a', len - 1)).collect();
+            let path = made(|path| by_pattern(path, &pattern, 1));
+            assert_eq!(path.map(|path| path.len()), (len < PATH_BYTES).then_some(len));
+        }
+    }
+}
