@@ -12,8 +12,8 @@
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
 use gimli::{
-    BaseAddresses, CfaRule, EhFrame, EhFrameHdr, EndianSlice, NativeEndian, Operation, Register, RegisterRule,
-    UnwindContext, UnwindContextStorage, UnwindExpression, UnwindSection, UnwindTableRow,
+    BaseAddresses, CfaRule, EhFrame, EhFrameHdr, EndianSlice, FrameDescriptionEntry, NativeEndian, Operation, Register,
+    RegisterRule, UnwindContext, UnwindContextStorage, UnwindExpression, UnwindSection, UnwindTableRow,
 };
 use heaptide_ledger::{FOREIGN_CODE_LOCATION, LOCATIONS_LIMIT, Loss, location};
 
@@ -148,11 +148,26 @@ fn make_rule(global: &Global, return_address: u64, known: u64) -> Rule {
     };
     // SAFETY: the new row.
     unsafe { &*words }.store(row, Release);
-    let Some(rule) = global.buffers.with_scratch(|scratch| read_rule(&module, return_address - 1, scratch)) else {
+    let rule = global.buffers.with_scratch(|scratch| {
+        let rule = read_rule(&module, return_address - 1, scratch);
+        rule.or_else(|| is_entry(&module, return_address).then(|| Rule::new(Kind::END, 0, 0)))
+    });
+    let Some(rule) = rule else {
         return Rule(Kind::UNKNOWN << 61 | location);
     };
     let rule = rule.unwrap_or(Rule::new(Kind::UNKNOWN, 0, 0));
     Rule(global.return_addresses.insert(global, return_address, rule.0 | location))
+}
+
+/// Whether a return address in front of which there is no function is outermost: the start of a function, which no call
+/// returns to but a fibre does (`__start_context` is one), or the loader's hand-written entry.
+fn is_entry(module: &Found, return_address: u64) -> bool {
+    let starts_function = || {
+        let sections = Sections::of(module)?;
+        Some(sections.description(return_address)?.initial_address() == return_address)
+    };
+    // SAFETY: reads what the kernel handed to the process.
+    module.base == unsafe { libc::getauxval(libc::AT_BASE) } || starts_function() == Some(true)
 }
 
 /// A module's call frame information.
@@ -188,9 +203,13 @@ impl Sections {
         })
     }
 
-    fn row<'a>(&self, address: u64, scratch: &'a mut Scratch) -> Option<(&'a UnwindTableRow<usize, Storage>, bool)> {
+    fn description(&self, address: u64) -> Option<FrameDescriptionEntry<Bytes>> {
         let parsed = self.hdr.parse(&self.bases, 8).ok()?;
-        let fde = parsed.table()?.fde_for_address(&self.frame, &self.bases, address, EhFrame::cie_from_offset).ok()?;
+        parsed.table()?.fde_for_address(&self.frame, &self.bases, address, EhFrame::cie_from_offset).ok()
+    }
+
+    fn row<'a>(&self, address: u64, scratch: &'a mut Scratch) -> Option<(&'a UnwindTableRow<usize, Storage>, bool)> {
+        let fde = self.description(address)?;
         let signal = fde.is_signal_trampoline();
         let row = fde.unwind_info_for_address(&self.frame, &self.bases, &mut scratch.0, address).ok()?;
         Some((row, signal))
