@@ -34,16 +34,12 @@ const MADV_POPULATE_WRITE: i32 = 23;
 ///
 /// The error number; `EEXIST` if there is such a file.
 pub fn create(global: &Global, path: &[u8], limit_bytes: u64) -> Result<(), i32> {
+    // Beyond that limit `ftruncate` would not only fail, but send a signal that ends the program.
     let limit_bytes = limit_bytes.min(sys::limit_of(libc::RLIMIT_FSIZE).unwrap_or(u64::MAX));
     if limit_bytes < LEAST_BYTES {
         return Err(libc::EFBIG);
     }
     let share = sys::limit_of(libc::RLIMIT_AS).map_or(u64::MAX, |bytes| bytes >> SHARE_LOG2);
-    // Beyond that limit `ftruncate` would not only fail, but send a signal that ends the program.
-    let limit_bytes = limit_bytes.min(sys::file_size_limit());
-    if limit_bytes < 2 * GROWTH_BYTES {
-        return Err(libc::EFBIG);
-    }
     let fd = sys::open(path, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW, 0o600)?;
     let failed = |error| {
         sys::close(fd);
@@ -271,3 +267,68 @@ pub fn row(global: &Global, table: &Table, words: u64, index: u64) -> *const Ato
 }
 
 const _: () = assert!(size_of::<Header>() <= HEADER_BYTES as usize);
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        alloc::{Layout, alloc_zeroed},
+        collections::BTreeSet,
+        thread,
+        vec::Vec,
+    };
+
+    use super::*;
+
+    const LEDGER_BYTES: usize = 1 << 20;
+
+    /// A recorder whose ledger is plain memory that cannot grow.
+    fn in_memory() -> &'static Global {
+        let zeroed = |layout| {
+            // SAFETY: the layouts are not of size 0.
+            let memory = unsafe { alloc_zeroed(layout) };
+            assert!(!memory.is_null());
+            memory
+        };
+        // SAFETY: all zero is the valid "nothing yet" state; never given back.
+        let global = unsafe { &*zeroed(Layout::new::<Global>()).cast::<Global>() };
+        let ledger = zeroed(Layout::from_size_align(LEDGER_BYTES, 4096).expect("a layout"));
+        global.base.store(ledger as u64, Relaxed);
+        global.ledger_limit.store(LEDGER_BYTES as u64, Relaxed);
+        global.ledger_populated.store(LEDGER_BYTES as u64, Relaxed);
+        global.header().used_bytes.store(HEADER_BYTES, Relaxed);
+        global
+    }
+
+    #[test]
+    fn threads_get_all_rows_up_to_the_limit_once() {
+        const LIMIT: u64 = 5000;
+        let global = in_memory();
+        let table = &global.header().past_threads;
+        let rows: Vec<(u64, usize)> = thread::scope(|scope| {
+            let take = || {
+                core::iter::from_fn(|| new_row(global, table, 4, LIMIT, Loss::Nodes).ok())
+                    .map(|(index, row)| (index, row as usize))
+                    .collect::<Vec<_>>()
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
+            threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
+        });
+        assert!(rows.iter().map(|row| row.0).collect::<BTreeSet<_>>().into_iter().eq(1..LIMIT));
+        assert_eq!(rows.iter().map(|row| row.1).collect::<BTreeSet<_>>().len(), rows.len());
+        assert!(rows.iter().all(|(index, place)| row(global, table, 4, *index) as usize == *place));
+        assert_eq!(table.len.load(Relaxed), LIMIT);
+    }
+
+    #[test]
+    fn a_row_without_room_is_not_handed_out() {
+        let global = in_memory();
+        let (first, second) = (&global.header().past_threads, &global.header().sites);
+        assert_eq!(new_row(global, first, 16, 100, Loss::Nodes).map(|row| row.0), Ok(1));
+        assert!(matches!(allocate(global, LEDGER_BYTES as u64), Err(Loss::LedgerFull)));
+        assert_eq!(new_row(global, second, 1, 100, Loss::Sites).map(|row| row.0), Err(Loss::LedgerFull));
+        assert_eq!(second.len.load(Relaxed), 0);
+        // The first chunk is there already.
+        assert_eq!(new_row(global, first, 16, 100, Loss::Nodes).map(|row| row.0), Ok(2));
+        assert_eq!(new_row(global, first, 16, 3, Loss::Nodes).map(|row| row.0), Err(Loss::Nodes));
+    }
+}

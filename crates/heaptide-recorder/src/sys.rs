@@ -151,14 +151,6 @@ pub fn set_len(fd: i32, bytes: u64) -> bool {
     unsafe { syscall(libc::SYS_ftruncate, [fd as usize, bytes as usize, 0, 0, 0, 0]) == 0 }
 }
 
-/// The longest file that this process may write (`ulimit -f`).
-pub fn file_size_limit() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
-    // SAFETY: a place for the limit.
-    unsafe { syscall(libc::SYS_getrlimit, [libc::RLIMIT_FSIZE as usize, &raw mut limit as usize, 0, 0, 0, 0]) };
-    limit.rlim_cur
-}
-
 /// `fallocate` of a range; whether it worked.
 pub fn allocate_file(fd: i32, from: u64, bytes: u64) -> bool {
     // SAFETY: takes no pointer.
