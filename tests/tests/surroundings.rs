@@ -134,8 +134,8 @@ fn an_unknown_option_is_named() {
     let place = Place::new();
     let ran = record(&place, "exact/c-strdup", "colour:blue,limit:many").run();
     let truth = unharmed("exact/c-strdup", &ran);
-    let expected = "heaptide: ignoring unknown option 'colour:blue' in HEAPTIDE_OPTIONS\n\
-                    heaptide: ignoring unknown option 'limit:many' in HEAPTIDE_OPTIONS\n";
+    let expected = "heaptide: ignoring unknown or malformed option 'colour:blue' in HEAPTIDE_OPTIONS\n\
+                    heaptide: ignoring unknown or malformed option 'limit:many' in HEAPTIDE_OPTIONS\n";
     assert_eq!(ran.stderr, expected);
     assert_eq!(ran.profile().totals.allocations, truth.allocations);
 }

@@ -49,6 +49,8 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == commands::demo::SERVICE) {
         return end(commands::demo::service::serve(), &Talk::new(Loudness::Usual, ColorChoice::Auto));
     }
+    // A file that grows beyond a limit is an error to report, not an end without a word.
+    os::ignore(libc::SIGXFSZ);
     let cli = args::parse();
     let loudness = match (cli.global.quiet, cli.global.verbose) {
         (true, _) => Loudness::Quiet,

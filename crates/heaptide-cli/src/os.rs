@@ -82,6 +82,12 @@ pub fn default_action(signal: i32) {
     unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
+/// Ignores a signal in this process.
+pub fn ignore(signal: i32) {
+    // SAFETY: as above.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
 /// Sends a signal. The receiver may be gone, which is no failure.
 pub fn send_signal(pid: i32, signal: i32) {
     // SAFETY: `kill` takes two numbers and touches no memory.

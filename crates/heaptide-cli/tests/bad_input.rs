@@ -5,6 +5,7 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
 use support::{Place, Ran};
@@ -254,4 +255,20 @@ fn an_executable_that_cannot_be_read_still_runs() {
     let program = place.compile("quiet", "int main(void) { return 4; }", &[]);
     fs::set_permissions(&program, fs::Permissions::from_mode(0o111)).unwrap();
     assert_eq!(place.run(["run", "-q", "./quiet"]).code(), Some(4));
+}
+
+/// Beyond a limit on file sizes the kernel sends a signal that would end `heaptide` without a word.
+#[test]
+fn a_limit_on_file_sizes_is_an_error_and_not_the_end() {
+    let place = Place::new();
+    let mut command = place.heaptide(["run", "-o", "x.heaptide", "--", "/bin/true"]);
+    // SAFETY: `setrlimit` may be called between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            let limit = libc::rlimit { rlim_cur: 50 << 10, rlim_max: 50 << 10 };
+            (libc::setrlimit(libc::RLIMIT_FSIZE, &limit) == 0).then_some(()).ok_or_else(std::io::Error::last_os_error)
+        });
+    }
+    Ran::of(command.output().unwrap()).fails(125, &["File too large"]);
+    assert_eq!(place.recordings(), [""; 0]);
 }

@@ -118,7 +118,7 @@ impl Options {
                 _ => false,
             };
             if !known {
-                sys::complain(&[b"heaptide: ignoring unknown option '", part, b"' in HEAPTIDE_OPTIONS\n"]);
+                sys::complain(&[b"heaptide: ignoring unknown or malformed option '", part, b"' in HEAPTIDE_OPTIONS\n"]);
             }
         }
         options

@@ -57,7 +57,7 @@ impl<'p> ReportRow<'p> {
             schema_version: SCHEMA_VERSION,
             program: ProgramRow::of(&profile.program),
             recorder: RecorderRow::of(&profile.recorder),
-            totals: TotalsRow::of(&profile.totals),
+            totals: TotalsRow::of(&profile.totals, profile.recorder.mode),
             call_paths: CallPaths::of(profile),
             timeline: TimelineRow::of(&profile.timeline),
             threads: profile.threads.iter().map(|thread| ThreadRow::of(profile, thread)).collect(),
@@ -104,6 +104,11 @@ impl<'p> ProgramRow<'p> {
     }
 }
 
+/// A number that only exact recordings know.
+fn when_exact(mode: Mode, number: u64) -> Option<u64> {
+    matches!(mode, Mode::Exact).then_some(number)
+}
+
 #[derive(Serialize)]
 struct RecorderRow<'p> {
     mode: &'static str,
@@ -111,7 +116,8 @@ struct RecorderRow<'p> {
     sample_interval_bytes: Option<u64>,
     events: u64,
     lost_events: u64,
-    unmatched_frees: u64,
+    /// `null` when sampled, as are the keys about reallocations: not seen, which is not none.
+    unmatched_frees: Option<u64>,
     truncated_stacks: u64,
     own_bytes: u64,
     version: &'p str,
@@ -129,7 +135,7 @@ impl<'p> RecorderRow<'p> {
             sample_interval_bytes,
             events: recorder.events,
             lost_events: recorder.lost_events,
-            unmatched_frees: recorder.unmatched_frees,
+            unmatched_frees: when_exact(recorder.mode, recorder.unmatched_frees),
             truncated_stacks: recorder.truncated_stacks,
             own_bytes: recorder.own_bytes,
             version: &recorder.version,
@@ -144,7 +150,7 @@ struct TotalsRow {
     allocated_bytes: u64,
     frees: u64,
     freed_bytes: u64,
-    reallocations: u64,
+    reallocations: Option<u64>,
     live_allocations: u64,
     live_bytes: u64,
     peak_live_bytes: u64,
@@ -155,13 +161,13 @@ struct TotalsRow {
 }
 
 impl TotalsRow {
-    fn of(totals: &Totals) -> Self {
+    fn of(totals: &Totals, mode: Mode) -> Self {
         Self {
             allocations: totals.allocations,
             allocated_bytes: totals.allocated_bytes,
             frees: totals.frees,
             freed_bytes: totals.freed_bytes,
-            reallocations: totals.reallocations,
+            reallocations: when_exact(mode, totals.reallocations),
             live_allocations: totals.live_allocations,
             live_bytes: totals.live_bytes,
             peak_live_bytes: totals.peak_live_bytes,

@@ -151,6 +151,6 @@ fn conclude(
 }
 
 fn nothing_recorded(launch: &Launch) -> Failure {
-    Failure::new("nothing was recorded: the program did not load the recorder")
+    Failure::new("nothing was recorded: the program did not load the recorder, or the recorder refused and said why")
         .hint(format!("`heaptide doctor {}` says what is known of it", launch.path.display()))
 }

@@ -96,6 +96,7 @@ impl Child {
             env.extend(CString::new(with_pid));
             signals.release();
             os::default_action(libc::SIGPIPE);
+            os::default_action(libc::SIGXFSZ);
             let error = os::exec(&start.path, &start.args, &env);
             let _ = tell.write_all(&error.raw_os_error().unwrap_or(libc::EIO).to_ne_bytes());
             126

@@ -92,11 +92,11 @@ struct Row<'p> {
     live_bytes: u64,
     live_bytes_at_peak: u64,
     temporary_allocations: Option<u64>,
-    reallocations: u64,
-    reallocated_away: u64,
-    first_reallocations: u64,
-    copied_bytes: u64,
-    grown_frees: u64,
+    reallocations: Option<u64>,
+    reallocated_away: Option<u64>,
+    first_reallocations: Option<u64>,
+    copied_bytes: Option<u64>,
+    grown_frees: Option<u64>,
     /// `null` if no block was freed.
     lifetime: Option<Lifetimes>,
     sizes: Option<Sizes>,
@@ -108,6 +108,7 @@ struct Row<'p> {
 
 impl<'p> Row<'p> {
     fn of(profile: &'p Profile, node: Option<NodeId>, extent: Extent, sites: &[&Site], tally: &Tally) -> Self {
+        let exact = |number| super::when_exact(profile.recorder.mode, number);
         let sum = |of: fn(&Site) -> u64| sites.iter().fold(0_u64, |sum, site| sum.saturating_add(of(site)));
         Self {
             id: node,
@@ -122,11 +123,11 @@ impl<'p> Row<'p> {
             live_bytes: tally.live_bytes(),
             live_bytes_at_peak: tally.live_bytes_at_peak,
             temporary_allocations: tally.temporary_allocations,
-            reallocations: tally.reallocations,
-            reallocated_away: sum(|site| site.reallocated_away),
-            first_reallocations: sum(|site| site.first_reallocations),
-            copied_bytes: tally.copied_bytes,
-            grown_frees: sum(|site| site.grown_frees),
+            reallocations: exact(tally.reallocations),
+            reallocated_away: exact(sum(|site| site.reallocated_away)),
+            first_reallocations: exact(sum(|site| site.first_reallocations)),
+            copied_bytes: exact(tally.copied_bytes),
+            grown_frees: exact(sum(|site| site.grown_frees)),
             lifetime: Lifetimes::of(sites),
             sizes: Sizes::of(sites),
             samples: tally.samples,
