@@ -197,11 +197,17 @@ impl Pages {
     }
 }
 
-/// Private memory of the recorder, zeroed, counted.
+/// Private memory of the recorder, zeroed, counted whole.
 pub fn private(global: &Global, bytes: usize) -> Option<*mut u8> {
+    private_counted(global, bytes, bytes)
+}
+
+/// The same, of which only `counted_bytes` are counted, because the rest is seldom touched: until then it is addresses
+/// without memory.
+pub fn private_counted(global: &Global, bytes: usize, counted_bytes: usize) -> Option<*mut u8> {
     let memory = sys::map_private(bytes)?;
     if global.base.load(Relaxed) != 0 {
-        global.header().private_bytes.fetch_add(bytes as u64, Relaxed);
+        global.header().private_bytes.fetch_add(counted_bytes as u64, Relaxed);
     }
     Some(memory)
 }
