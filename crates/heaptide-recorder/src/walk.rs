@@ -22,6 +22,8 @@ use crate::{
 pub const MOST_FRAMES: usize = 1024;
 /// A frame that is larger is not believed.
 const LARGEST_FRAME: u64 = 64 << 20;
+/// A frame pointer that leads further than this may lead to another stack, so nothing inside it is remembered.
+const LARGEST_REMEMBERED: u64 = 16 << 10;
 
 /// A frame and the rule that leads out of it.
 #[derive(Clone, Copy)]
@@ -102,8 +104,8 @@ pub fn call_path(
     steps: &mut Steps,
 ) -> Result<CallPath, Loss> {
     let mut cursor = memo.begin(global.unload_epoch.load(Relaxed));
-    let mut complex = false;
-    let (len, end) = walk(global, caller, own, steps, &mut complex, |frame| memo.meet(&mut cursor, frame));
+    let mut unusual = false;
+    let (len, end) = walk(global, caller, own, steps, &mut unusual, |frame| memo.meet(&mut cursor, frame));
     let (mut node, truncated, remember) = match end {
         // More frames than a walk without a memory can see: a path does not depend on what is remembered.
         End::Met(met) if met.frames + len > MOST_FRAMES => {
@@ -112,13 +114,13 @@ pub fn call_path(
         }
         End::Met(met) => {
             memo.keep(Some(met));
-            (met.node, false, !complex)
+            (met.node, false, !unusual)
         }
         End::Entry => {
             memo.keep(None);
             // SAFETY: a walk that ended has at least one step.
             let entry = unsafe { steps[len - 1].assume_init() }.frame.rsp;
-            (ROOT, false, !complex && (own.entry_from..own.entry_to).contains(&entry))
+            (ROOT, false, !unusual && (own.entry_from..own.entry_to).contains(&entry))
         }
         End::Cut => {
             memo.keep(None);
@@ -166,7 +168,7 @@ fn walk(
     caller: Caller,
     own: OwnStack,
     steps: &mut [MaybeUninit<Step>],
-    complex: &mut bool,
+    unusual: &mut bool,
     mut meet: impl FnMut(Frame) -> Option<Met>,
 ) -> (usize, End) {
     // Nothing lies behind the end of the thread's own stack: unwind information that leads there is wrong.
@@ -188,13 +190,18 @@ fn walk(
         len += 1;
         let cfa = match rule.kind() {
             Kind::RSP => frame.rsp + rule.cfa_offset(),
-            Kind::RBP => frame.rbp.wrapping_add(rule.cfa_offset()),
+            Kind::RBP => {
+                let cfa = frame.rbp.wrapping_add(rule.cfa_offset());
+                // So far a step may lead from a stack that the program made to the thread's own.
+                *unusual |= cfa.wrapping_sub(frame.rsp) > LARGEST_REMEMBERED;
+                cfa
+            }
             Kind::REALIGNED if frame.rbp < stack_end => match realigned_cfa(frame, rule) {
                 Some(cfa) => cfa,
                 None => return (len, End::Cut),
             },
             Kind::COMPLEX => {
-                *complex = true;
+                *unusual = true;
                 match step_complex(global, frame) {
                     Some(next) => frame = next,
                     None => return (len, End::Cut),
@@ -335,7 +342,7 @@ pub fn cut(global: &Global) -> Result<u64, Loss> {
     child(global, ROOT, TRUNCATED_LOCATION)
 }
 
-const BUFFERS: usize = 8;
+const BUFFERS: usize = 16;
 
 struct Buffer {
     scratch: MaybeUninit<Scratch>,
