@@ -134,6 +134,16 @@ fn without_return_type(function: &str) -> &str {
     function[start..].trim_start_matches(['&', '*'])
 }
 
+/// How many brackets are open behind `c`. The head of an arrow closes none.
+fn depth_behind(depth: usize, before: char, c: char) -> usize {
+    match c {
+        '<' | '(' | '[' | '{' => depth + 1,
+        '>' if before == '-' => depth,
+        '>' | ')' | ']' | '}' => depth.saturating_sub(1),
+        _ => depth,
+    }
+}
+
 /// Where `wanted` first stands outside of all brackets. `operator` and what follows it are no brackets.
 fn top_level(name: &str, wanted: char) -> Option<usize> {
     let mut depth = 0_usize;
@@ -146,12 +156,7 @@ fn top_level(name: &str, wanted: char) -> Option<usize> {
         if depth == 0 && c == wanted && !anonymous {
             return Some(at);
         }
-        match c {
-            '<' | '(' | '[' | '{' => depth += 1,
-            '>' if before == '-' => {}
-            '>' | ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
+        depth = depth_behind(depth, before, c);
         before = c;
     }
     None
@@ -170,12 +175,7 @@ fn top_level_str(name: &str, wanted: &str) -> Option<usize> {
         if depth == 0 && name[at..].starts_with(wanted) {
             return Some(at);
         }
-        match c {
-            '<' | '(' | '[' | '{' => depth += 1,
-            '>' if before == '-' => {}
-            '>' | ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
+        depth = depth_behind(depth, before, c);
         before = c;
     }
     None
@@ -186,16 +186,9 @@ fn closing_angle(rest: &str) -> Option<usize> {
     let mut depth = 1_usize;
     let mut before = ' ';
     for (at, c) in rest.char_indices() {
-        match c {
-            '<' | '(' | '[' | '{' => depth += 1,
-            '>' if before == '-' => {}
-            '>' | ')' | ']' | '}' => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some(at);
-                }
-            }
-            _ => {}
+        depth = depth_behind(depth, before, c);
+        if depth == 0 {
+            return Some(at);
         }
         before = c;
     }
