@@ -69,7 +69,7 @@ pub fn take(address: u64) -> Taken {
     let global = global();
     match global.active.load(Relaxed) {
         OFF => {
-            start_without(global);
+            lifecycle::start_if_needed(global);
             return Taken(None);
         }
         SAMPLED if !global.sampled.may_hold(address) => return Taken(None),
@@ -84,12 +84,6 @@ pub fn take(address: u64) -> Taken {
         global.sampled.remove(address);
     }
     Taken(block)
-}
-
-#[cold]
-#[inline(never)]
-fn start_without(global: &Global) {
-    lifecycle::start_if_needed(global);
 }
 
 #[cold]
@@ -121,8 +115,8 @@ pub fn freed(taken: Taken, address: u64) {
     }
 }
 
-/// Records what became of a block that was taken: at `new_address`, or 0 if it was freed by asking for no bytes, or
-/// the old address and size again if the allocator had no memory.
+/// Records what became of a block that was taken at `address`: its new address and size, or `None` if it was freed by
+/// asking for no bytes. A block that was not known is an allocation.
 pub fn reallocated(taken: Taken, address: u64, new: Option<(u64, u64)>, caller: Caller) {
     let global = global();
     let Some(block) = taken.0 else {
